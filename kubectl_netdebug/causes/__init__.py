@@ -1,0 +1,1 @@
+"""The catalogue: every cause as a pure function over facts, beside its texts and fixes; a file for a family."""

@@ -1,0 +1,183 @@
+"""The facts that causes ask for, with the words in which they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from kubectl_netdebug.model.facts import (
+    Ask,
+    Connect,
+    ConnectFromHere,
+    Log,
+    MayProbe,
+    Now,
+    Object,
+    Objects,
+    PodFile,
+    Sockets,
+)
+from kubectl_netdebug.model.objects import tree
+from kubectl_netdebug.model.objects.event import Event, read_event
+from kubectl_netdebug.model.objects.node import Node, read_node
+from kubectl_netdebug.model.objects.pod import Pod, read_pod
+from kubectl_netdebug.model.objects.service import Service, read_service
+from kubectl_netdebug.model.objects.slices import SERVICE_LABEL, EndpointSlice, read_slice
+from kubectl_netdebug.model.question import Question
+from kubectl_netdebug.net.outcome import Attempt, read_attempt
+from kubectl_netdebug.net.procnet import Listener, listeners
+
+SLICES = "endpointslices.discovery.k8s.io"
+
+
+def now() -> Ask[datetime]:
+    """When the run began."""
+    return Ask(Now(), lambda value: tree.parse_time(str(value)) or datetime.fromtimestamp(0, UTC))
+
+
+def may_probe() -> Ask[bool]:
+    """Leaves the asking function at once where probes are not allowed, before anything is read for their sake."""
+    return Ask(MayProbe(), bool)
+
+
+def service_named(namespace: str, name: str) -> Ask[Service | None]:
+    """A Service, or None where there is none of that name."""
+
+    def says(service: Service | None) -> str:
+        return f"Service {namespace}/{name}: {service.describe()}" if service else f"no Service {namespace}/{name}"
+
+    return Ask(Object("services", namespace, name), read_service, says)
+
+
+def the_service(asked: Question) -> Ask[Service | None]:
+    """The Service that was asked about."""
+    return service_named(asked.namespace, asked.service)
+
+
+def services_in(namespace: str) -> Ask[tuple[Service, ...]]:
+    """Services of a namespace ('' for all), the first 500."""
+    return Ask(Objects("services", namespace), lambda v: tuple(s for s in map(read_service, items(v)) if s))
+
+
+def slices_of(asked: Question) -> Ask[tuple[EndpointSlice, ...]]:
+    """The EndpointSlices that the Service's label leads to."""
+    key = Objects(SLICES, asked.namespace, labels=f"{SERVICE_LABEL}={asked.service}")
+    return Ask(key, lambda v: tuple(map(read_slice, items(v))), _describe_slices)
+
+
+def slices_in(namespace: str) -> Ask[tuple[EndpointSlice, ...]]:
+    """All EndpointSlices of a namespace, the first 500."""
+    return Ask(Objects(SLICES, namespace), lambda v: tuple(map(read_slice, items(v))))
+
+
+def pods_selected_by(service: Service) -> Ask[tuple[Pod, ...]]:
+    """The Pods that the selector matches, finished ones included."""
+    selector = ",".join(f"{k}={v}" for k, v in sorted(service.selector.items()))
+    return Ask(
+        Objects("pods", service.namespace, labels=selector),
+        lambda v: tuple(map(read_pod, items(v))),
+        lambda pods: (
+            f"{len(pods)} Pods match {selector}" + (f": {', '.join(p.name for p in pods[:5])}" if pods else "")
+        ),
+    )
+
+
+def pods_in(namespace: str) -> Ask[tuple[Pod, ...]]:
+    """Pods of a namespace, the first 500."""
+    return Ask(Objects("pods", namespace), lambda v: tuple(map(read_pod, items(v))))
+
+
+def pod_named(namespace: str, name: str) -> Ask[Pod | None]:
+    """A Pod, or None."""
+    return Ask(Object("pods", namespace, name), lambda v: None if v is None else read_pod(v))
+
+
+def raw_object(resource: str, namespace: str, name: str) -> Ask[Mapping[str, Any] | None]:
+    """Any object as plain data, or None."""
+    return Ask(Object(resource, namespace, name), lambda v: v if isinstance(v, Mapping) else None)
+
+
+def objects_in(resource: str, namespace: str) -> Ask[list[Mapping[str, Any]]]:
+    """Objects of a resource in a namespace as plain data, the first 500."""
+    return Ask(Objects(resource, namespace), items)
+
+
+def node_named(name: str) -> Ask[Node | None]:
+    """A Node, or None."""
+    return Ask(Object("nodes", "", name), lambda v: None if v is None else read_node(v))
+
+
+def nodes() -> Ask[tuple[Node, ...]]:
+    """The cluster's nodes, the first 500."""
+    return Ask(Objects("nodes"), lambda v: tuple(map(read_node, items(v))))
+
+
+def events_about(kind: str, namespace: str, name: str) -> Ask[tuple[Event, ...]]:
+    """Events about one object, oldest first; the API keeps them for an hour by default."""
+
+    def read(value: Any) -> tuple[Event, ...]:
+        events = map(read_event, items(value))
+        return tuple(sorted(events, key=lambda e: e.last or datetime.fromtimestamp(0, UTC)))
+
+    def says(events: tuple[Event, ...]) -> str:
+        notable = [e for e in events if e.type == "Warning"][-2:] or list(events[-1:])
+        return "; ".join(f"{e.reason} ×{e.count}: {e.message}" for e in notable) or f"no events about {name}"
+
+    return Ask(
+        Objects("events", namespace, fields=f"involvedObject.kind={kind},involvedObject.name={name}"), read, says
+    )
+
+
+def log_of(pod: Pod, container: str, *, previous: bool = False, lines: int = 40) -> Ask[str]:
+    """The last lines of a container's log."""
+    return Ask(Log(pod.namespace, pod.name, container, previous, lines), lambda v: v if isinstance(v, str) else "")
+
+
+def connect(client: Pod, host: str, port: int, protocol: str = "TCP", attempt: int = 0) -> Ask[Attempt]:
+    """One connection attempt from inside a Pod."""
+    return Ask(
+        Connect(client.namespace, client.name, host, port, protocol, attempt),
+        read_attempt,
+        lambda a: f"{client.name} → {host}:{port}/{protocol}: {a.words}",
+    )
+
+
+def connect_from_here(host: str, port: int, attempt: int = 0) -> Ask[Attempt]:
+    """One connection attempt from this machine."""
+    return Ask(ConnectFromHere(host, port, attempt), read_attempt, lambda a: f"this machine → {host}:{port}: {a.words}")
+
+
+def sockets_of(pod: Pod) -> Ask[tuple[Listener, ...]]:
+    """What listens inside a Pod."""
+    container = pod.containers[0].name if pod.containers else ""
+
+    def read(value: Any) -> tuple[Listener, ...]:
+        return listeners({name: tree.text(value, "files", name) for name in ("tcp", "tcp6", "udp", "udp6")})
+
+    return Ask(
+        Sockets(pod.namespace, pod.name, container),
+        read,
+        lambda found: f"/proc/net of {pod.name}: {', '.join(map(str, found)) or 'nothing'} listening",
+    )
+
+
+def file_in(pod: Pod, path: str, again: int = 0) -> Ask[str]:
+    """A small file as a Pod sees it."""
+    return Ask(PodFile(pod.namespace, pod.name, path, again), lambda v: v if isinstance(v, str) else "")
+
+
+def items(value: Any) -> list[Mapping[str, Any]]:
+    """The objects of an `Objects` fact."""
+    return list(tree.entries(value, "items"))
+
+
+def complete(value: Any) -> bool:
+    """Whether an `Objects` fact holds all there are."""
+    return tree.flag(value, "complete", default=True)
+
+
+def _describe_slices(slices: tuple[EndpointSlice, ...]) -> str:
+    endpoints = [e for s in slices for e in s.endpoints]
+    ready = sum(1 for e in endpoints if e.ready)
+    return f"{len(slices)} EndpointSlices: {ready} of {len(endpoints)} endpoints ready"

@@ -1,0 +1,24 @@
+"""The whole catalogue, by code. Importing this module imports every family."""
+
+from __future__ import annotations
+
+import importlib
+
+from kubectl_netdebug.causes.registry import registered
+from kubectl_netdebug.model.finding import Cause
+from kubectl_netdebug.model.step import Explanation
+
+FAMILIES = ("service", "endpoints")
+"""Modules of this package that declare causes, in the order of the path."""
+
+
+def explanations() -> tuple[Explanation, ...]:
+    """Every cause function with its hop."""
+    for family in FAMILIES:
+        importlib.import_module(f"kubectl_netdebug.causes.{family}")
+    return registered()
+
+
+def by_code() -> dict[str, Cause]:
+    """Every cause by its code, in catalogue order; a cause that several functions can find stands once."""
+    return {explanation.cause.code: explanation.cause for explanation in explanations()}

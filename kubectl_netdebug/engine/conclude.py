@@ -1,0 +1,189 @@
+"""Makes the result of a diagnosis: ranks the findings, words the verdict, collects evidence and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kubectl_netdebug.engine.describe import describe, reproduce, vantage_of
+from kubectl_netdebug.engine.run import Diagnosis, Found, Lost, Settled
+from kubectl_netdebug.model.facts import Answer, Ask, FactKey, Known, Price, Why
+from kubectl_netdebug.model.finding import Confidence, Effect, Finding
+from kubectl_netdebug.model.hop import Hop, State
+from kubectl_netdebug.model.result import (
+    CauseLine,
+    Change,
+    Evidence,
+    FixLine,
+    HopLine,
+    Result,
+    RunInfo,
+    UnknownLine,
+    Verdict,
+    VerdictState,
+)
+
+REACHED = (Hop.BACKENDS, Hop.ADDRESS)
+"""Hops that pass only when a connection was really made."""
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a result says about the run beside its findings."""
+
+    run_id: str
+    started_at: str
+    api_calls: int = 0
+    probes: int = 0
+    versions: Mapping[str, str] = field(default_factory=dict)
+    cluster_flags: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    verify: str = ""
+    """The command that asks the same question again."""
+
+
+def conclude(diagnosis: Diagnosis, about: Circumstances) -> Result:
+    """The result of a diagnosis. Pure: the same facts give the same result."""
+    ranked, consequences = rank([found for step in diagnosis.steps for found in step.found])
+    causes = tuple(
+        _cause_line(found, index == 0, consequences[found.finding], diagnosis.facts, about)
+        for index, found in enumerate(ranked)
+    )
+    return Result(
+        question=diagnosis.question,
+        verdict=_verdict(diagnosis, ranked),
+        causes=causes,
+        path=tuple(_hop_line(step) for step in diagnosis.steps),
+        unknown=_unknown_lines(diagnosis, decided=bool(causes)),
+        changes=about.changes,
+        assumptions=_assumptions(diagnosis),
+        run=RunInfo(
+            id=about.run_id,
+            started_at=about.started_at,
+            seconds=round(diagnosis.seconds, 3),
+            api_calls=about.api_calls,
+            probes=about.probes,
+            versions=tuple(sorted(about.versions.items())),
+        ),
+    )
+
+
+def rank(found: list[Found]) -> tuple[list[Found], dict[Finding, tuple[str, ...]]]:
+    """The independent causes in the order in which to mend them, and the codes that each of them explains.
+
+    A finding whose code another one explains is a consequence and is not listed by itself, unless it is surer than what
+    would explain it. Confirmed comes before likely, then the earlier hop, then what breaks before what degrades.
+    """
+    serious = [each for each in found if each.finding.effect is not Effect.NOTE]
+    roots = [each for each in serious if not any(_explains(other, each) for other in serious if other is not each)]
+    roots.sort(key=lambda e: (e.finding.confidence.rank, e.hop.order, e.finding.effect is not Effect.BREAKS))
+    consequences = {
+        root.finding: tuple(sorted({e.finding.code for e in serious if _explains(root, e)})) for root in roots
+    }
+    return roots, consequences
+
+
+def _explains(cause: Found, consequence: Found) -> bool:
+    surer = cause.finding.confidence.rank <= consequence.finding.confidence.rank
+    likely = cause.finding.confidence is not Confidence.POSSIBLE
+    explained = consequence.finding.code in cause.finding.cause.explains
+    return explained and (surer or (likely and consequence.finding.cause.symptom_only))
+
+
+def _verdict(diagnosis: Diagnosis, ranked: list[Found]) -> Verdict:
+    failing = [s for s in diagnosis.steps if s.outcome.state is State.FAIL]
+    limping = [s for s in diagnosis.steps if s.outcome.state is State.WARN]
+    lost = [s for s in diagnosis.steps if s.step.essential and s.outcome.state in (State.UNKNOWN, State.ERROR)]
+    if failing or limping:
+        state = VerdictState.FAULTY if failing else VerdictState.PARTIAL
+        if ranked:
+            return Verdict(state, ranked[0].finding.summary, ranked[0].finding.confidence)
+        where = min(failing or limping, key=lambda s: s.step.hop.order)
+        return Verdict(state, f"{_capital(where.step.title)}: {where.outcome.saw}; the cause is not established")
+    if lost:
+        first = min(lost, key=lambda s: s.step.hop.order)
+        return Verdict(VerdictState.INCONCLUSIVE, f"Cannot tell: {first.step.title}: {first.outcome.saw}")
+    return Verdict(VerdictState.HEALTHY, _healthy_headline(diagnosis))
+
+
+def _healthy_headline(diagnosis: Diagnosis) -> str:
+    name = diagnosis.question.destination
+    reached = [s for s in diagnosis.steps if s.step.hop in REACHED and s.outcome.state is State.PASS]
+    if reached:
+        return f"{name} answers from {vantage_of(reached[-1].used)}, now"
+    if any(s.lost and any(lost.unknown.why is Why.NO_CONSENT for lost in s.lost) for s in diagnosis.steps):
+        return f"the configuration of {name} is complete; no connection was tried"
+    return f"the configuration of {name} is complete"
+
+
+def _hop_line(settled: Settled) -> HopLine:
+    return HopLine(
+        hop=settled.step.hop,
+        title=settled.step.title,
+        state=settled.outcome.state,
+        vantage=vantage_of(settled.used),
+        elapsed_ms=round(settled.elapsed_ms, 1),
+        saw=settled.outcome.saw,
+    )
+
+
+def _cause_line(
+    found: Found, primary: bool, consequences: tuple[str, ...], facts: Mapping[FactKey, Answer], about: Circumstances
+) -> CauseLine:
+    finding = found.finding
+    return CauseLine(
+        code=finding.code,
+        primary=primary,
+        object=finding.at,
+        summary=finding.summary,
+        means=finding.means,
+        saw=finding.saw,
+        evidence=_evidence(found.used, facts, about.cluster_flags),
+        fixes=tuple(
+            FixLine(fix.title, fix.command.render(about.cluster_flags), fix.risk, about.verify, fix.not_pasteable)
+            for fix in finding.fixes
+        ),
+        confidence=finding.confidence,
+        explains=consequences,
+    )
+
+
+def _evidence(
+    used: tuple[Ask[object], ...], facts: Mapping[FactKey, Answer], cluster_flags: tuple[str, ...]
+) -> tuple[Evidence, ...]:
+    """One line for each fact that was established and can be told; a fact without words is background, not evidence."""
+    lines = []
+    for ask in used:
+        answer = facts.get(ask.key)
+        if isinstance(answer, Known) and ask.says is not None:
+            observed = ask.says(ask.read(answer.value))
+            lines.append(Evidence(vantage_of((ask,)), observed, reproduce(ask.key, answer.how, cluster_flags)))
+    return tuple(lines)
+
+
+def _unknown_lines(diagnosis: Diagnosis, *, decided: bool) -> tuple[UnknownLine, ...]:
+    """What is missing, each reason once. Where a cause was found, only what an essential hop lacks is worth a line."""
+    lines: dict[tuple[str, str], UnknownLine] = {}
+    for lost in (lost for step in diagnosis.steps for lost in step.lost):
+        if _worth_telling(lost, decided):
+            line = UnknownLine(describe(lost.key), lost.unknown.says, lost.unknown.unlock)
+            lines.setdefault((line.why, line.unlock), line)
+    return tuple(lines.values())
+
+
+def _worth_telling(lost: Lost, decided: bool) -> bool:
+    return lost.essential or not decided
+
+
+def _assumptions(diagnosis: Diagnosis) -> tuple[str, ...]:
+    said = []
+    pods = {vantage_of((ask,)) for s in diagnosis.steps for ask in s.used if ask.key.price is Price.POD}
+    if pods and not diagnosis.question.source.name:
+        said.append(f"the client was chosen ({', '.join(sorted(pods))}); another may see something else: --from")
+    if any(a.unknown.why is Why.NO_CONSENT for s in diagnosis.steps for a in s.lost):
+        said.append("judged by configuration alone: no connection was tried (--probe always, or --allow ephemeral)")
+    return tuple(said)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,130 @@
+"""Facts in words: what a key is about, from where it was seen, and the command that shows the same by hand."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+
+from kubectl_netdebug.model.command import Command
+from kubectl_netdebug.model.facts import (
+    Ask,
+    Connect,
+    ConnectFromHere,
+    FactKey,
+    Http,
+    Log,
+    Lookup,
+    May,
+    MayProbe,
+    Now,
+    Object,
+    Objects,
+    PodFile,
+    Price,
+    ServerVersion,
+    Sockets,
+    Tls,
+)
+
+IN_POD = (Connect, Sockets, PodFile, Tls, Http, Lookup)
+
+
+def vantage_of(used: Iterable[Ask[object]]) -> str:
+    """Where the dearest of these facts was seen: `api`, `this machine` or `pod/NAME`."""
+    keys = [ask.key for ask in used]
+    pods = sorted({f"pod/{key.pod}" for key in keys if isinstance(key, IN_POD)})
+    if pods:
+        return ", ".join(pods)
+    return "this machine" if any(key.price is Price.LOCAL for key in keys) else "api"
+
+
+def describe(key: FactKey) -> str:
+    """What a fact is about, for people."""
+    match key:
+        case Object():
+            return f"{_plural(key.resource)} {_path(key.namespace, key.name)}"
+        case Objects():
+            where = f" in namespace {key.namespace}" if key.namespace else " in all namespaces"
+            chosen = f" with {key.labels or key.fields}" if key.labels or key.fields else ""
+            return f"list of {_plural(key.resource)}{where}{chosen}"
+        case Log():
+            return f"log of {key.pod}/{key.container}"
+        case Connect():
+            return f"connect {key.pod} → {key.host}:{key.port}/{key.protocol}"
+        case ConnectFromHere():
+            return f"connect this machine → {key.host}:{key.port}"
+        case Sockets():
+            return f"listening sockets of {key.pod}"
+        case PodFile():
+            return f"{key.path} in {key.pod}"
+        case Tls() | Http():
+            return f"{'TLS' if isinstance(key, Tls) else 'HTTP'} from {key.pod} to {key.host}:{key.port}"
+        case Lookup():
+            return f"name {key.name} asked from {key.pod} at {key.server}"
+        case May():
+            return f"right to {key.verb} {key.resource}"
+        case ServerVersion():
+            return "version of the API server"
+        case MayProbe():
+            return "probing from a Pod"
+        case Now():
+            return "the time"
+    return type(key).__name__
+
+
+def reproduce(key: FactKey, how: str, cluster_flags: tuple[str, ...]) -> str:
+    """A command that shows the same fact by hand. `how` is the container that was used, for what happened in a Pod."""
+    command = _command(key, how)
+    return command.render(cluster_flags) if command else _by_hand(key)
+
+
+def _command(key: FactKey, how: str) -> Command | None:
+    match key:
+        case Object():
+            return Command(("get", _plural(key.resource), key.name, "-o", "yaml"), key.namespace)
+        case Objects():
+            scope = () if key.namespace else ("-A",)
+            labels = ("-l", key.labels) if key.labels else ()
+            fields = ("--field-selector", key.fields) if key.fields else ()
+            return Command(("get", _plural(key.resource), *scope, *labels, *fields), key.namespace)
+        case Log():
+            previous = ("--previous",) if key.previous else ()
+            return Command(("logs", key.pod, "-c", key.container, f"--tail={key.lines}", *previous), key.namespace)
+        case Connect():
+            udp = ("-u",) if key.protocol == "UDP" else ()
+            return _exec(key.namespace, key.pod, how, "nc", *udp, "-w", "2", key.host, str(key.port))
+        case Sockets():
+            return _exec(key.namespace, key.pod, how, "cat", "/proc/net/tcp", "/proc/net/tcp6", "/proc/net/udp")
+        case PodFile():
+            return _exec(key.namespace, key.pod, how, "cat", key.path)
+        case Http():
+            return _exec(
+                key.namespace, key.pod, how, "wget", "-qSO-", f"{key.scheme}://{key.host}:{key.port}{key.path}"
+            )
+        case Lookup():
+            return _exec(key.namespace, key.pod, how, "nslookup", key.name, key.server)
+    return None
+
+
+def _exec(namespace: str, pod: str, container: str, *argv: str) -> Command:
+    where = ("-c", container) if container else ()
+    return Command(("exec", pod, *where, "--", *argv), namespace)
+
+
+def _by_hand(key: FactKey) -> str:
+    match key:
+        case ConnectFromHere():
+            return shlex.join(("nc", "-zv", "-w", "2", key.host, str(key.port)))
+        case Tls():
+            name = ("-servername", key.server_name) if key.server_name else ()
+            return shlex.join(("openssl", "s_client", "-connect", f"{key.host}:{key.port}", *name))
+    return ""
+
+
+def _plural(resource: str) -> str:
+    """kubectl takes the bare plural wherever it is unambiguous, and that is what people type."""
+    return resource.split(".", 1)[0]
+
+
+def _path(namespace: str, name: str) -> str:
+    return f"{namespace}/{name}" if namespace else name

@@ -1,0 +1,1 @@
+"""What a diagnosis is made of: questions, facts, hops, findings and results. Plain data, no I/O."""

@@ -1,0 +1,1 @@
+"""Pure engines and parsers: what the kernel, a resolver or a server wrote, as data."""
