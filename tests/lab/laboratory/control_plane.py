@@ -1,0 +1,91 @@
+"""etcd, the API server, the controllers and the scheduler, on a machine of their own."""
+
+from laboratory import components
+from laboratory.kubectl import Kubectl
+from laboratory.namespaces import Namespace
+from laboratory.paths import Home, Run
+from laboratory.spec import CONTROL_PLANE_ADDRESS, POD_CIDR, SERVICE_CIDR
+from laboratory.waiting import wait_for
+
+
+def start_api(home: Home, run: Run, machine: Namespace) -> None:
+    """Starts etcd and the API server; does not wait."""
+    components.start(run, "etcd", machine, _etcd(home, run))
+    components.start(run, "apiserver", machine, _apiserver(home, run))
+
+
+def wait_for_api(run: Run, kubectl: Kubectl) -> None:
+    def ready() -> bool:
+        return kubectl.attempt("get", "--raw", "/readyz").stdout.strip() == "ok"
+
+    wait_for("the API server to be ready", ready, 120, run.log("apiserver"))
+
+
+def start_controllers(home: Home, run: Run, machine: Namespace) -> None:
+    components.start(run, "kcm", machine, _controller_manager(home, run))
+    scheduler = [f"{home.bin}/kube-scheduler", f"--kubeconfig={run.kubeconfig('sched')}", "--leader-elect=false"]
+    components.start(run, "sched", machine, scheduler)
+
+
+def _etcd(home: Home, run: Run) -> list[str]:
+    return [
+        f"{home.bin}/etcd",
+        f"--data-dir={run.etcd}",
+        "--listen-client-urls=http://127.0.0.1:2379",
+        "--advertise-client-urls=http://127.0.0.1:2379",
+        "--listen-peer-urls=http://127.0.0.1:2380",
+        "--unsafe-no-fsync",  # a laboratory need not survive a power cut
+        "--log-level=warn",
+    ]
+
+
+def _apiserver(home: Home, run: Run) -> list[str]:
+    pki = run.pki
+    return [
+        f"{home.bin}/kube-apiserver",
+        "--etcd-servers=http://127.0.0.1:2379",
+        "--bind-address=0.0.0.0",
+        f"--advertise-address={CONTROL_PLANE_ADDRESS}",
+        "--secure-port=6443",
+        f"--service-cluster-ip-range={SERVICE_CIDR}",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        "--allow-privileged=true",
+        "--endpoint-reconciler-type=lease",
+        f"--client-ca-file={pki}/ca.crt",
+        f"--tls-cert-file={pki}/apiserver.crt",
+        f"--tls-private-key-file={pki}/apiserver.key",
+        f"--service-account-key-file={pki}/sa.pub",
+        f"--service-account-signing-key-file={pki}/sa.key",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--kubelet-client-certificate={pki}/apiserver-kubelet-client.crt",
+        f"--kubelet-client-key={pki}/apiserver-kubelet-client.key",
+        "--kubelet-preferred-address-types=InternalIP",
+        f"--requestheader-client-ca-file={pki}/ca.crt",
+        f"--proxy-client-cert-file={pki}/front-proxy-client.crt",
+        f"--proxy-client-key-file={pki}/front-proxy-client.key",
+        "--requestheader-allowed-names=front-proxy-client",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+    ]
+
+
+def _controller_manager(home: Home, run: Run) -> list[str]:
+    pki = run.pki
+    return [
+        f"{home.bin}/kube-controller-manager",
+        f"--kubeconfig={run.kubeconfig('kcm')}",
+        "--leader-elect=false",
+        "--use-service-account-credentials=true",
+        f"--service-account-private-key-file={pki}/sa.key",
+        f"--root-ca-file={pki}/ca.crt",
+        f"--cluster-signing-cert-file={pki}/ca.crt",
+        f"--cluster-signing-key-file={pki}/ca.key",
+        "--allocate-node-cidrs=true",
+        f"--cluster-cidr={POD_CIDR}",
+        "--node-cidr-mask-size=24",
+        f"--service-cluster-ip-range={SERVICE_CIDR}",
+        "--configure-cloud-routes=false",
+        "--node-monitor-grace-period=20s",  # a dead kubelet shows soon
+    ]

@@ -1,0 +1,53 @@
+"""The wire between the machines: one bridge, a cable to each, and the routes to Pods and to the outside."""
+
+from laboratory.namespaces import Namespace
+from laboratory.spec import (
+    CONTROL_PLANE,
+    CONTROL_PLANE_ADDRESS,
+    FABRIC,
+    FABRIC_ADDRESS,
+    OUTSIDE_CIDR,
+    OUTSIDE_DNS,
+    OUTSIDE_HOST,
+    PERSON,
+    PERSON_ADDRESS,
+    WORLD,
+    WORLD_ADDRESS,
+    Spec,
+)
+
+Machines = dict[str, Namespace]
+
+
+def connect(spec: Spec, machines: Machines) -> None:
+    """Lays every cable. The fabric has no default route: what nobody owns is unreachable, as a router says it."""
+    fabric = machines[FABRIC]
+    fabric.run(
+        f"ip link add br0 type bridge && ip addr add {FABRIC_ADDRESS}/24 dev br0 && ip link set br0 up\n"
+        "sysctl -qw net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=0"
+    )
+    addresses = {CONTROL_PLANE: CONTROL_PLANE_ADDRESS, PERSON: PERSON_ADDRESS, WORLD: WORLD_ADDRESS}
+    addresses |= {node.name: node.address for node in spec.nodes}
+    for name, address in addresses.items():
+        _cable(fabric, machines[name], address)
+    machines[WORLD].run(f"ip addr add {OUTSIDE_HOST}/32 dev lo; ip addr add {OUTSIDE_DNS}/32 dev lo")
+    fabric.run(f"ip route add {OUTSIDE_CIDR} via {WORLD_ADDRESS}")
+    for name in (CONTROL_PLANE, PERSON, WORLD):
+        machines[name].run(pod_routes(spec))
+
+
+def pod_routes(spec: Spec, without: str = "") -> str:
+    """The script that leads each Pod range to its node, except the one whose name is `without`."""
+    return "\n".join(
+        f"ip route replace {node.pod_cidr} via {node.address}" for node in spec.nodes if node.name != without
+    )
+
+
+def _cable(fabric: Namespace, machine: Namespace, address: str) -> None:
+    # `netns PID` is read in the caller's own process namespace, so only the network namespace is entered here.
+    end = f"v-{machine.name}"
+    script = f"ip link add {end} type veth peer name eth0 netns {machine.init.pid} && ip link set {end} master br0 up"
+    fabric.run(script, flags="n")
+    machine.run(
+        f"ip link set eth0 up && ip addr add {address}/24 dev eth0 && ip route add default via {FABRIC_ADDRESS}"
+    )
