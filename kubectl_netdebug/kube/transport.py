@@ -148,6 +148,7 @@ class Transport:
         if reply.cut or response.will_close:
             connection.line.close()
         else:
+            response.close()  # http.client takes the next request only then
             self._keep(connection)
         return reply
 
