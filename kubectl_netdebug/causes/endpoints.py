@@ -18,6 +18,7 @@ from kubectl_netdebug.model.question import Question
 
 SELECTOR_MISMATCH = Cause(
     code="service-selector-mismatch",
+    title="The selector matches no Pod",
     says="Selector {selector} of Service {service} matches no Pod; the nearest Pods carry {nearest}.",
     means="Nothing can receive this Service's traffic: every connection to it is refused.",
     symptom="Every connection to the Service is refused at once; its EndpointSlices are empty.",
@@ -77,6 +78,7 @@ def _set_selector(namespace: str, service: str, wanted: Mapping[str, str]) -> Fi
 
 SCALED_TO_ZERO = Cause(
     code="workload-scaled-to-zero",
+    title="The workload behind the Service is scaled to 0",
     says="{workload}, which backs Service {service}, is scaled to 0.",
     means="There is no Pod to take the traffic: every connection to the Service is refused until it is scaled up.",
     symptom="Every connection to the Service is refused at once; there are no Pods.",
@@ -118,6 +120,7 @@ def _scaled_to_zero(look: Look, asked: Question, selector: Mapping[str, str]) ->
 
 ENDPOINTS_NOT_READY = Cause(
     code="endpoints-not-ready",
+    title="Endpoints are listed and not ready",
     says="{ready} of {total} endpoints of Service {service} are ready{reason}.",
     means="Proxies send no traffic to endpoints that are not ready; with none ready, connections are refused.",
     symptom="Connections to the Service are refused although Pods exist.",

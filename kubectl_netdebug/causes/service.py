@@ -15,6 +15,7 @@ from kubectl_netdebug.model.question import Question
 
 SERVICE_MISSING = Cause(
     code="service-missing",
+    title="The Service does not exist",
     says="There is no Service {service} in namespace {namespace}{closest}.",
     means="The name does not resolve (NXDOMAIN), so clients fail before they send a packet.",
     symptom="The name does not resolve: NXDOMAIN, 'no such host', 'Name or service not known'.",
@@ -86,6 +87,7 @@ def _expose(look: Look, asked: Question) -> tuple[Fix, ...]:
 
 SERVICE_PORT_UNDECLARED = Cause(
     code="service-port-undeclared",
+    title="The port in use is not one of the Service's ports",
     says="Service {service} does not declare port {port}; it serves {declared}.",
     means="Connections to that port time out (kube-proxy in iptables mode) or are refused (nftables mode).",
     symptom="The Service's address times out or refuses on the port in use, while its declared port answers.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -54,12 +55,13 @@ class ObjectRef:
 class Cause:
     """One entry of the catalogue.
 
-    `says` and `means` are sentences with placeholders that a finding fills. `symptom`, `apart` (how it is told from its
+    `title` says the fault in a few words. `says` and `means` are sentences with placeholders that a finding fills. `symptom`, `apart` (how it is told from its
     look-alikes) and `mend` are prose for `explain` and for the page. `explains` lists codes that are consequences when
     both are found. A `symptom_only` cause states what is wrong without saying why: a deeper one is looked for behind it.
     """
 
     code: str
+    title: str
     says: str
     means: str
     symptom: str
@@ -67,6 +69,11 @@ class Cause:
     mend: str
     explains: tuple[str, ...] = ()
     symptom_only: bool = False
+
+    @property
+    def means_plainly(self) -> str:
+        """`means` with its placeholders as words, for texts that are not about a particular object."""
+        return re.sub(r"\{(\w+)\}", lambda match: f"<{match[1]}>", self.means)
 
     def confirmed(self, at: ObjectRef, **more: object) -> Finding:
         """Observed directly."""

@@ -1,0 +1,129 @@
+"""The argument parser. Flags may stand before or behind the command, as with kubectl."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from kubectl_netdebug import __version__
+from kubectl_netdebug.cli.exits import UsageProblem
+from kubectl_netdebug.kube.flags import KubeFlags, parse_duration
+
+EPILOG = """\
+examples:
+  kubectl netdebug service web              why does Service web not answer?
+  kubectl netdebug service web:8080 -n shop --from deploy/cart --probe always
+  kubectl netdebug demo --list              recorded faults; needs no cluster
+  kubectl netdebug explain service-selector-mismatch
+
+exit codes: 0 healthy, 1 fault found, 2 usage, 3 cluster or credentials
+unreachable, 4 inconclusive, 130 interrupted
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says problems as exceptions instead of leaving the program."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """Raises UsageProblem."""
+        raise UsageProblem(f"{message}. See: {self.prog} --help")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments. Raises UsageProblem; `--help` and `--version` print and leave with SystemExit(0)."""
+    shared = _shared_flags()
+    parser = Parser(
+        prog="kubectl netdebug",
+        description="Finds why a Service or Pod cannot be reached, proves it, and gives the command that mends it.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[shared],
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"kubectl-netdebug {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
+
+    def command(name: str, help_text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=help_text, description=help_text, parents=[shared], allow_abbrev=False)
+
+    service = command("service", "why does a Service not answer?")
+    service.add_argument("target", metavar="NAME[:PORT]", help="a Service, with a port number or name of it")
+    explain = command("explain", "what a code means, how it is proved and mended")
+    explain.add_argument("code", nargs="?", metavar="CODE")
+    explain.add_argument("--list", action="store_true", help="all codes, a line each")
+    access = command("access", "what you may do here, and the Role to ask for")
+    access.add_argument("--role", action="store_true", help="print a Role that allows everything this tool can use")
+    demo = command("demo", "diagnose a recorded fault; needs no cluster")
+    demo.add_argument("case", nargs="?", metavar="CASE")
+    demo.add_argument("--list", action="store_true", help="all recorded cases, a line each")
+    replay = command("replay", "diagnose again from a file that --record wrote")
+    replay.add_argument("file", metavar="FILE")
+    command("version", "the version of this program and of the cluster")
+    return parser.parse_args(list(argv))
+
+
+def _shared_flags() -> Parser:
+    """Flags of every command. Defaults are suppressed, so that one given before the command survives the command's own."""
+    parser = Parser(add_help=False, argument_default=argparse.SUPPRESS, allow_abbrev=False)
+    kube = parser.add_argument_group("kubectl's flags")
+    kube.add_argument("-n", "--namespace", metavar="NS", help="namespace; else that of the context")
+    kube.add_argument("--context", metavar="NAME")
+    kube.add_argument("--kubeconfig", metavar="FILE")
+    kube.add_argument("--cluster", metavar="NAME")
+    kube.add_argument("--user", metavar="NAME")
+    kube.add_argument("-s", "--server", metavar="URL")
+    kube.add_argument("--token", metavar="TOKEN", help=argparse.SUPPRESS)
+    kube.add_argument("--as", dest="as_user", metavar="USER", help="impersonate a user")
+    kube.add_argument("--as-group", dest="as_groups", action="append", metavar="GROUP", help="repeatable")
+    kube.add_argument("--as-uid", metavar="UID", help=argparse.SUPPRESS)
+    kube.add_argument("--request-timeout", type=_duration, metavar="TIME", help="for one API call, such as 5s")
+    for name in ("certificate-authority", "client-certificate", "client-key", "tls-server-name", "proxy-url"):
+        kube.add_argument(f"--{name}", metavar="VALUE", help=argparse.SUPPRESS)
+    kube.add_argument("--insecure-skip-tls-verify", action="store_true", help=argparse.SUPPRESS)
+    ours = parser.add_argument_group("this tool's flags")
+    ours.add_argument("--from", dest="source", metavar="SOURCE", help="the client: pod/N, deploy/N, sts/N, ds/N, job/N")
+    ours.add_argument("--probe", choices=("auto", "never", "always"), help="connect from a Pod? auto asks first")
+    ours.add_argument("--allow", action="append", type=_allow, metavar="WHAT", help="consent without asking: ephemeral")
+    ours.add_argument("--read-only", action="store_true", help="never change the cluster: the same as --probe never")
+    ours.add_argument("--image", metavar="IMAGE", help="image of the probe container (a shell and nc); $NETDEBUG_IMAGE")
+    ours.add_argument("--timeout", type=_duration, metavar="TIME", help="for the whole run; default 60s")
+    ours.add_argument("--record", metavar="FILE", help="write the facts of this run, for replay and bug reports")
+    ours.add_argument(
+        "-o", "--output", choices=("text", "wide", "json", "yaml"), metavar="FORMAT", help="text, wide, json, yaml"
+    )
+    ours.add_argument("--no-color", action="store_true", help="no colours; also NO_COLOR")
+    return parser
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from problem
+
+
+def _allow(text: str) -> tuple[str, ...]:
+    words = tuple(word for word in text.split(",") if word)
+    strange = [word for word in words if word != "ephemeral"]
+    if strange or not words:
+        raise argparse.ArgumentTypeError(f"{text!r}: what can be allowed is: ephemeral")
+    return words
+
+
+def kube_flags(args: argparse.Namespace) -> KubeFlags:
+    """kubectl's flags out of the arguments."""
+    given = {name: getattr(args, name) for name in KubeFlags.__dataclass_fields__ if hasattr(args, name)}
+    if "as_groups" in given:
+        given["as_groups"] = tuple(given["as_groups"])
+    return KubeFlags(**given)
+
+
+def cluster_flags(args: argparse.Namespace, context: str) -> tuple[str, ...]:
+    """The flags that a command to copy needs, so that it meets the same cluster as this run did."""
+    flags: list[str] = []
+    for name in ("kubeconfig", "cluster", "user", "server"):
+        if hasattr(args, name):
+            flags += [f"--{name}", getattr(args, name)]
+    if context:
+        flags += ["--context", context]
+    return tuple(flags)

@@ -1,0 +1,181 @@
+"""Runs one question against a live cluster, and draws, records and exits accordingly."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kubectl_netdebug import __version__
+from kubectl_netdebug.cli.arguments import cluster_flags, kube_flags
+from kubectl_netdebug.cli.exits import Exit, UsageProblem, exit_for
+from kubectl_netdebug.cli.output import say, show
+from kubectl_netdebug.cli.progress import Progress
+from kubectl_netdebug.engine.conclude import Circumstances, conclude
+from kubectl_netdebug.engine.recording import Recording
+from kubectl_netdebug.engine.run import Diagnosis, Engine
+from kubectl_netdebug.flows import flow_for
+from kubectl_netdebug.kube.errors import CredentialProblem, Unreachable
+from kubectl_netdebug.kube.session import Session
+from kubectl_netdebug.model.facts import Known, Now, Unknown, Why
+from kubectl_netdebug.model.question import Question
+from kubectl_netdebug.model.result import Change
+from kubectl_netdebug.vantage.cluster import ClusterSource
+from kubectl_netdebug.vantage.consent import Consent
+
+DEFAULT_TIMEOUT = 60.0
+
+
+def diagnose(args: argparse.Namespace, ask: Callable[[str], Question]) -> Exit:
+    """One run. `ask` makes the question once the default namespace is known. Raises KubeError and UsageProblem."""
+    _check_record(args)
+    with Session.open(kube_flags(args), interactive=sys.stdin.isatty()) as session:
+        for warning in session.warnings:
+            say(f"warning: {warning}")
+        question = ask(getattr(args, "namespace", None) or session.namespace or "default")
+        return _run(args, session, question)
+
+
+def _run(args: argparse.Namespace, session: Session, question: Question) -> Exit:
+    progress = Progress()
+    consent = consent_for(args, progress)
+    image = getattr(args, "image", "") or os.environ.get("NETDEBUG_IMAGE", "")
+    source = ClusterSource(session, consent, image)
+    started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    engine = Engine(
+        question,
+        flow_for(question),
+        source,
+        facts={Now(): Known(started)},
+        timeout=getattr(args, "timeout", DEFAULT_TIMEOUT) or 3600.0,
+        observer=progress,
+    )
+    interrupted = False
+    try:
+        diagnosis = engine.run()
+    except KeyboardInterrupt:
+        diagnosis, interrupted = engine.so_far(), True
+    progress.clear()
+    if interrupted:
+        return _interrupted(diagnosis, source)
+    _raise_if_never_reached(session, diagnosis)
+    flags = cluster_flags(args, session.context)
+    changes = source.containers.changes
+    about = Circumstances(
+        run_id=secrets.token_hex(4),
+        started_at=started,
+        api_calls=len(session.calls),
+        probes=source.probes,
+        versions={"kubectl-netdebug": __version__},
+        cluster_flags=flags,
+        changes=changes,
+        verify=verify_command(question, flags),
+    )
+    result = conclude(diagnosis, about)
+    if getattr(args, "record", None):
+        _write_recording(Path(args.record), recording_of(diagnosis, about))
+    show(result, args)
+    return exit_for(result.verdict.state)
+
+
+def consent_for(args: argparse.Namespace, progress: Progress) -> Consent:
+    """What the flags and the terminal allow."""
+    mode = getattr(args, "probe", "auto")
+    if getattr(args, "read_only", False):
+        if mode == "always":
+            raise UsageProblem("--read-only and --probe always contradict each other")
+        return Consent(forbidden="--read-only")
+    if mode == "never":
+        return Consent(forbidden="--probe never")
+    allowed = mode == "always" or any("ephemeral" in words for words in getattr(args, "allow", []))
+    terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    return Consent(allowed=allowed, ask=(lambda text: _ask_person(text, progress)) if terminal else None)
+
+
+def _ask_person(text: str, progress: Progress) -> bool:
+    import textwrap
+
+    progress.clear()
+    say("\n".join(textwrap.wrap(text, 78)))
+    sys.stderr.write("Go on? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def verify_command(question: Question, flags: tuple[str, ...]) -> str:
+    """The command that asks the same question again."""
+    import shlex
+
+    source = ("--from", _source_flag(question)) if question.source.name else ()
+    words = (
+        "kubectl",
+        "netdebug",
+        question.flow.value,
+        question.destination,
+        "-n",
+        question.namespace,
+        *source,
+        *flags,
+    )
+    return shlex.join(words)
+
+
+def _source_flag(question: Question) -> str:
+    source = question.source
+    return f"{source.namespace}/{source}" if source.namespace != question.namespace else str(source)
+
+
+def recording_of(diagnosis: Diagnosis, about: Circumstances) -> Recording:
+    """The facts of a run, ready to be written."""
+    return Recording(
+        question=diagnosis.question,
+        facts=diagnosis.facts,
+        started_at=about.started_at,
+        seconds=diagnosis.seconds,
+        versions=about.versions,
+        cluster_flags=about.cluster_flags,
+        changes=tuple(vars(change) for change in about.changes),
+    )
+
+
+def _check_record(args: argparse.Namespace) -> None:
+    """Finds out before the run, not after it, that the file cannot be written."""
+    if not hasattr(args, "record"):
+        return
+    path = Path(args.record)
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise UsageProblem(f"--record {args.record}: not a file in an existing folder")
+
+
+def _write_recording(path: Path, recording: Recording) -> None:
+    try:
+        path.write_bytes(recording.to_bytes())
+    except OSError as problem:
+        say(f"The recording could not be written to {path}: {problem.strerror}.")
+
+
+def _raise_if_never_reached(session: Session, diagnosis: Diagnosis) -> None:
+    """Where no call ever got through, the cluster is the answer and not a verdict about a Service."""
+    if any(call.status and call.status != 401 for call in session.calls):
+        return
+    for answer in diagnosis.facts.values():
+        if isinstance(answer, Unknown) and answer.why in (Why.UNREACHABLE, Why.TIMEOUT):
+            raise Unreachable("connect-timeout", answer.says)
+    if session.calls and all(call.status == 401 for call in session.calls):
+        raise CredentialProblem(f"The API server {session.server} does not accept your credentials.")
+
+
+def _interrupted(diagnosis: Diagnosis, source: ClusterSource) -> Exit:
+    done = ", ".join(f"{s.step.title}: {s.outcome.saw}" for s in diagnosis.steps) or "nothing yet"
+    say(f"Interrupted. Known so far: {done}.")
+    for change in source.containers.changes:
+        say(_left_behind(change))
+    return Exit.INTERRUPTED
+
+
+def _left_behind(change: Change) -> str:
+    return f"Left behind: {change.object}; it {change.cleanup}."

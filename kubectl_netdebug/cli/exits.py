@@ -1,0 +1,32 @@
+"""Exit codes; scripts rely on them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from kubectl_netdebug.model.result import VerdictState
+
+
+class Exit(IntEnum):
+    """0 healthy · 1 fault found · 2 usage · 3 cluster or credentials unreachable · 4 inconclusive · 130 interrupted."""
+
+    HEALTHY = 0
+    FAULT = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    INCONCLUSIVE = 4
+    INTERRUPTED = 130
+
+
+def exit_for(state: VerdictState) -> Exit:
+    """The exit code that says the verdict."""
+    return {
+        VerdictState.HEALTHY: Exit.HEALTHY,
+        VerdictState.FAULTY: Exit.FAULT,
+        VerdictState.PARTIAL: Exit.FAULT,
+        VerdictState.INCONCLUSIVE: Exit.INCONCLUSIVE,
+    }[state]
+
+
+class UsageProblem(Exception):
+    """The command line cannot be understood; the message is one sentence."""

@@ -1,0 +1,67 @@
+"""The entry point: from words to a command, and from whatever happens to an exit code and one clear sentence."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from kubectl_netdebug.cli.arguments import parse
+from kubectl_netdebug.cli.exits import Exit, UsageProblem
+from kubectl_netdebug.cli.output import say
+from kubectl_netdebug.kube.errors import ConfigProblem, CredentialProblem, KubeError, Unreachable
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line; returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return int(_dispatch(parse(words)))
+    except UsageProblem as problem:
+        say(f"netdebug: {problem}")
+        return Exit.USAGE
+    except (ConfigProblem, CredentialProblem, Unreachable) as problem:
+        say(f"netdebug: {problem.message}")
+        return Exit.UNREACHABLE
+    except KubeError as problem:
+        say(f"netdebug: {problem.message}")
+        return Exit.INCONCLUSIVE
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        return Exit.INTERRUPTED
+
+
+def _dispatch(args: argparse.Namespace) -> Exit:
+    """Each command imports what it needs: help and explanations must not pay for a client."""
+    match args.command:
+        case "service":
+            from kubectl_netdebug.cli.diagnose import diagnose
+            from kubectl_netdebug.cli.target import service_question
+
+            source = getattr(args, "source", None)
+            return diagnose(args, lambda namespace: service_question(args.target, namespace, source))
+        case "explain":
+            from kubectl_netdebug.cli.explain import explain
+
+            return explain(args)
+        case "demo":
+            from kubectl_netdebug.cli.replay import demo
+
+            return demo(args)
+        case "replay":
+            from kubectl_netdebug.cli.replay import replay
+
+            return replay(args)
+        case "access":
+            from kubectl_netdebug.cli.access import access
+
+            return access(args)
+        case "version":
+            from kubectl_netdebug.cli.version import version
+
+            return version(args)
+    raise UsageProblem("which command? For example: kubectl netdebug service NAME. See: kubectl netdebug --help")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

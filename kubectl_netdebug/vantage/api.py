@@ -1,0 +1,73 @@
+"""Facts that the API server knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kubectl_netdebug.kube import errors
+from kubectl_netdebug.kube.session import Session
+from kubectl_netdebug.model.facts import Answer, FactKey, Known, Log, May, Object, Objects, ServerVersion, Unknown, Why
+from kubectl_netdebug.vantage import resources
+
+READ_SECONDS = 10.0
+"""How long one read may take, with its retries."""
+
+LOG_BYTES = 64 * 1024
+
+READS = (Object, Objects, Log, May, ServerVersion)
+
+
+def fetch(session: Session, key: FactKey) -> Answer:
+    """One read. Every failure that the API or the way to it can show becomes an Unknown."""
+    try:
+        return _read(session, key)
+    except errors.NotFound:
+        # A list of a resource that is not served is as empty as one can be; a missing object is an answer too.
+        return Known({"items": [], "complete": True} if isinstance(key, Objects) else None)
+    except errors.KubeError as problem:
+        return unknown_from(problem)
+
+
+def _read(session: Session, key: FactKey) -> Answer:
+    match key:
+        case Object():
+            return Known(session.get(resources.path(key.resource, key.namespace, key.name), deadline=READ_SECONDS))
+        case Objects():
+            query = [(k, v) for k, v in (("labelSelector", key.labels), ("fieldSelector", key.fields)) if v]
+            found = session.list(
+                resources.path(key.resource, key.namespace), query, most=key.most, deadline=READ_SECONDS
+            )
+            return Known({"items": found.items, "complete": found.complete})
+        case Log():
+            path = resources.path("pods", key.namespace, key.pod, "log")
+            query_log = {"container": key.container, "tailLines": str(key.lines), "previous": str(key.previous).lower()}
+            return Known(session.get_text(path, query_log, most_bytes=LOG_BYTES, deadline=READ_SECONDS))
+        case May():
+            plural, group = resources.split(key.resource)
+            plural, _, subresource = plural.partition("/")
+            return Known(
+                session.may(key.verb, plural, group=group, subresource=subresource, namespace=key.namespace or None)
+            )
+        case ServerVersion():
+            return Known(session.get("/version", deadline=READ_SECONDS))
+    raise AssertionError(f"{type(key).__name__} is not a read")
+
+
+def unknown_from(problem: errors.KubeError) -> Unknown:
+    """The reason, in the terms of facts, and the right that would help."""
+    if isinstance(problem, errors.Forbidden):
+        where = f" in namespace {problem.namespace}" if problem.namespace else ""
+        right = f"{problem.verb} {problem.resource}{where}"
+        return Unknown(Why.FORBIDDEN, f"you may not {right}", f"the right to {right} (kubectl netdebug access --role)")
+    for kind, why in _WHY.items():
+        if isinstance(problem, kind):
+            return Unknown(why, problem.message)
+    return Unknown(Why.ERROR, problem.message)
+
+
+_WHY: Mapping[type[errors.KubeError], Why] = {
+    errors.TimedOut: Why.TIMEOUT,
+    errors.Unreachable: Why.UNREACHABLE,
+    errors.CredentialProblem: Why.UNREACHABLE,
+    errors.Rejected: Why.REFUSED,
+}

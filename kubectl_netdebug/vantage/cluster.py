@@ -1,0 +1,106 @@
+"""The source of facts of a live run: sends each key to the vantage point that can answer it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+
+from kubectl_netdebug.engine.describe import describe
+from kubectl_netdebug.engine.source import Job
+from kubectl_netdebug.kube.session import Session
+from kubectl_netdebug.model.facts import (
+    Answer,
+    Connect,
+    ConnectFromHere,
+    FactKey,
+    Http,
+    Known,
+    Lookup,
+    MayProbe,
+    PodFile,
+    Price,
+    Sockets,
+    Tls,
+    Unknown,
+    Why,
+)
+from kubectl_netdebug.vantage import api, local
+from kubectl_netdebug.vantage.consent import Consent
+from kubectl_netdebug.vantage.pipe import PipeVantage
+from kubectl_netdebug.vantage.pod import PodVantage
+from kubectl_netdebug.vantage.probe import LIFETIME, ProbeContainers
+
+API_LIMIT = 20.0
+POD_LIMIT = 45.0
+"""Seconds for one job in a Pod: its container may have to be pulled and started first."""
+
+
+class ClusterSource:
+    """Answers from a live cluster. `probes` counts what was run in Pods or connected from here."""
+
+    def __init__(self, session: Session, consent: Consent, image: str = "") -> None:
+        self._session = session
+        self._consent = consent
+        self.containers = ProbeContainers(session, image)
+        self._pods = PodVantage(session, self.containers)
+        self._pipes = PipeVantage(session, self.containers)
+        self.probes = 0
+
+    def plan(self, keys: Iterable[FactKey]) -> list[Job]:
+        """One job a read, one job a Pod for all its connects, one for every other probe."""
+        jobs: list[Job] = []
+        connects: dict[tuple[str, str], list[Connect]] = defaultdict(list)
+        for key in keys:
+            refusal = self._refusal(key)
+            if refusal is not None:
+                jobs.append(_at_once(key, refusal))
+            elif isinstance(key, MayProbe):
+                jobs.append(_at_once(key, self._consent.may_be_had() or Known(True)))
+            elif isinstance(key, Connect):
+                connects[key.namespace, key.pod].append(key)
+            else:
+                jobs.append(self._job(key))
+        jobs += [self._connects(namespace, pod, group) for (namespace, pod), group in connects.items()]
+        self.probes += sum(len(job.keys) for job in jobs for key in job.keys[:1] if key.price is not Price.READ)
+        return jobs
+
+    def _refusal(self, key: FactKey) -> Unknown | None:
+        if key.price is Price.LOCAL and self._consent.forbidden:
+            return self._consent.may_be_had()
+        if key.price is Price.POD:
+            pod = f"{getattr(key, 'namespace', '')}/{getattr(key, 'pod', '')}"
+            return self._consent.for_pod(
+                f"To connect from Pod {pod}, one container is added to it (non-root, no rights, ends by itself within "
+                f"{LIFETIME // 60} minutes; its record stays until the Pod goes). Needs: patch pods/ephemeralcontainers, "
+                "create pods/exec."
+            )
+        return None
+
+    def _connects(self, namespace: str, pod: str, keys: list[Connect]) -> Job:
+        return Job(f"connect from {pod}", tuple(keys), lambda: self._pods.connects(namespace, pod, keys), POD_LIMIT)
+
+    def _job(self, key: FactKey) -> Job:
+        if isinstance(key, api.READS):
+            return Job(describe(key), (key,), lambda: {key: api.fetch(self._session, key)}, API_LIMIT)
+        return Job(describe(key), (key,), lambda: {key: self._probe(key)}, POD_LIMIT)
+
+    def _probe(self, key: FactKey) -> Answer:
+        match key:
+            case Sockets():
+                return self._pods.sockets(key)
+            case PodFile():
+                return self._pods.file(key)
+            case Tls():
+                return self._pipes.tls(key)
+            case Http():
+                return self._pipes.http(key)
+            case Lookup():
+                return self._pipes.lookup(key)
+            case ConnectFromHere():
+                return local.connect(key)
+        return Unknown(Why.ERROR, f"nobody can answer {describe(key)}")
+
+
+def _at_once(key: FactKey, answer: Answer) -> Job:
+    fetch: Callable[[], Mapping[FactKey, Answer]] = lambda: {key: answer}  # noqa: E731 - typed closure
+    return Job(describe(key), (key,), fetch, API_LIMIT)

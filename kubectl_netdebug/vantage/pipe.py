@@ -1,0 +1,207 @@
+"""Protocols spoken from here through a socket that a Pod lends: HTTP, TLS and DNS over a byte pipe.
+
+`nc` in the probe container carries bytes and nothing else, so answers are read by real libraries and no tool's dialect
+has to be guessed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import ssl
+import struct
+import time
+from typing import Any, cast
+
+from kubectl_netdebug.kube import errors
+from kubectl_netdebug.kube.execution import BytePipe
+from kubectl_netdebug.kube.session import Session
+from kubectl_netdebug.model.facts import Answer, Http, Known, Lookup, Tls
+from kubectl_netdebug.net.certificate import describe_certificate
+from kubectl_netdebug.net.text import sanitise
+from kubectl_netdebug.vantage.api import unknown_from
+from kubectl_netdebug.vantage.probe import NoProbe, ProbeContainer, ProbeContainers
+
+SECONDS = 5.0
+"""For one whole conversation."""
+
+BODY = 300
+"""Characters of an HTTP body that are kept."""
+
+LEND = (
+    'if command -v nc >/dev/null 2>&1; then exec nc "$0" "$1"; fi; '
+    'exec bash -c \'exec 3<>"/dev/tcp/$0/$1"; cat <&3 & cat >&3; wait\' "$0" "$1"'
+)
+
+
+class PipeVantage:
+    """Speaks protocols from Pods. Every way to fail is an Unknown or an outcome; nothing is raised."""
+
+    def __init__(self, session: Session, containers: ProbeContainers) -> None:
+        self._session = session
+        self._containers = containers
+
+    def tls(self, key: Tls) -> Answer:
+        """The handshake with whatever certificate is shown; nothing is verified, the certificate is the fact."""
+        return self._converse(key, lambda pipe: _tls(pipe, key))
+
+    def http(self, key: Http) -> Answer:
+        """One GET."""
+        return self._converse(key, lambda pipe: _http(pipe, key))
+
+    def lookup(self, key: Lookup) -> Answer:
+        """One DNS question over TCP."""
+        return self._converse(key, lambda pipe: _lookup(pipe, key))
+
+    def _converse(self, key: Tls | Http | Lookup, talk: Any) -> Answer:
+        host, port = (key.server, 53) if isinstance(key, Lookup) else (key.host, key.port)
+        try:
+            probe = self._containers.ensure(key.namespace, key.pod)
+            with _Conversation(self._session, probe, host, port) as pipe:
+                began = time.monotonic()
+                value = talk(pipe)
+                milliseconds = round((time.monotonic() - began) * 1000, 1)
+                return Known({**value, "ms": milliseconds}, milliseconds, probe.name)
+        except NoProbe as refused:
+            return refused.unknown
+        except errors.KubeError as problem:
+            return unknown_from(problem)
+
+
+class _Conversation(io.RawIOBase):
+    """A byte pipe as a file, with one deadline for everything."""
+
+    def __init__(self, session: Session, probe: ProbeContainer, host: str, port: int) -> None:
+        argv = ("sh", "-c", LEND, host, str(port))
+        self._pipe: BytePipe = session.open_pipe(probe.namespace, probe.pod, probe.name, argv, seconds=SECONDS)
+        self._until = time.monotonic() + SECONDS
+        self._rest = b""
+        self.late = False
+
+    def send(self, data: bytes) -> None:
+        """Sends all of it; a far side that is gone shows when reading."""
+        with contextlib.suppress(errors.KubeError, ConnectionError):
+            self._pipe.send(data)
+
+    def receive(self) -> bytes:
+        """The next bytes; empty at the end or when the time is up (then `late` is set)."""
+        if self._rest:
+            data, self._rest = self._rest, b""
+            return data
+        try:
+            return self._pipe.recv(max(0.0, self._until - time.monotonic())) or b""
+        except errors.TimedOut:
+            self.late = True
+            return b""
+        except (errors.KubeError, ConnectionError):
+            return b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.receive()
+        count = min(len(data), len(buffer))
+        buffer[:count] = data[:count]
+        self._rest = data[count:]
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            self._pipe.close()
+        super().close()
+
+
+def _http(pipe: _Conversation, key: Http) -> dict[str, Any]:
+    if key.scheme == "https":
+        return {"outcome": "not-http", "reason": "plain HTTP only"}
+    host = key.host_header or (f"[{key.host}]" if ":" in key.host else key.host)
+    pipe.send(
+        f"GET {key.path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: kubectl-netdebug\r\n"
+        "Accept: */*\r\nConnection: close\r\n\r\n".encode("ascii", "replace")
+    )
+    response = http.client.HTTPResponse(cast(Any, _Lent(pipe)))
+    try:
+        response.begin()
+        body = response.read(4 * BODY)
+    except http.client.RemoteDisconnected:
+        return {"outcome": "timed-out" if pipe.late else "closed"}
+    except (http.client.HTTPException, ValueError) as problem:
+        return {"outcome": "not-http", "reason": sanitise(str(problem), 200)}
+    return {
+        "outcome": "answer",
+        "status": response.status,
+        "reason": sanitise(response.reason, 100),
+        "headers": {k.lower(): sanitise(v, 200) for k, v in response.getheaders()[:30]},
+        "body": sanitise(body.decode("utf-8", "replace"), BODY),
+    }
+
+
+class _Lent:
+    """What http.client needs of a socket."""
+
+    def __init__(self, pipe: _Conversation) -> None:
+        self._pipe = pipe
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self._pipe)
+
+
+def _tls(pipe: _Conversation, key: Tls) -> dict[str, Any]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    shaking = context.wrap_bio(incoming, outgoing, server_hostname=key.server_name or None)
+    first = b""
+    while True:
+        try:
+            shaking.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            pipe.send(outgoing.read())
+            data = pipe.receive()
+            if not data:
+                return {"outcome": "timed-out" if pipe.late else "closed"}
+            first = first or data
+            incoming.write(data)
+        except ssl.SSLError as problem:
+            answered_tls = first[:1] in (b"\x15", b"\x16")
+            reason = sanitise(problem.reason or str(problem), 200)
+            return {"outcome": "alert" if answered_tls else "not-tls", "alert": reason}
+    certificate = shaking.getpeercert(binary_form=True) or b""
+    return {"outcome": "tls", "protocol": shaking.version() or "", "chain": [describe_certificate(certificate)]}
+
+
+def _lookup(pipe: _Conversation, key: Lookup) -> dict[str, Any]:
+    import dns.exception
+    import dns.flags
+    import dns.message
+    import dns.rcode
+    import dns.rdatatype
+
+    try:
+        question = dns.message.make_query(key.name, key.type, use_edns=0)
+    except (dns.exception.DNSException, ValueError) as problem:
+        return {"outcome": "bad-name", "rcode": sanitise(str(problem), 100)}
+    wire = question.to_wire()
+    pipe.send(struct.pack("!H", len(wire)) + wire)
+    reader = io.BufferedReader(pipe)
+    header = reader.read(2)
+    if len(header) < 2:
+        return {"outcome": "timed-out" if pipe.late else "closed"}
+    try:
+        answer = dns.message.from_wire(reader.read(struct.unpack("!H", header)[0]))
+    except dns.exception.DNSException as problem:
+        return {"outcome": "garbage", "rcode": sanitise(str(problem), 100)}
+    answers = [
+        {
+            "name": record.name.to_text(),
+            "type": dns.rdatatype.to_text(record.rdtype),
+            "data": sanitise(item.to_text(), 300),
+        }
+        for record in answer.answer
+        for item in record
+    ]
+    return {"outcome": "answer", "rcode": dns.rcode.to_text(answer.rcode()), "answers": answers}

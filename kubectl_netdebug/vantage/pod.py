@@ -1,0 +1,101 @@
+"""Facts from inside a Pod: connects, sockets and files, gathered through a probe container."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+
+from kubectl_netdebug.kube import errors
+from kubectl_netdebug.kube.session import Session
+from kubectl_netdebug.model.facts import Answer, Connect, FactKey, Known, PodFile, Sockets, Unknown, Why
+from kubectl_netdebug.net.text import sanitise
+from kubectl_netdebug.vantage import script
+from kubectl_netdebug.vantage.api import unknown_from
+from kubectl_netdebug.vantage.probe import NoProbe, ProbeContainer, ProbeContainers
+
+EXEC_SECONDS = 10.0
+MOST_OUTPUT = 1024 * 1024
+MOST_FILE = 64 * 1024
+PROC_FILES = ("/proc/net/tcp", "/proc/net/tcp6", "/proc/net/udp", "/proc/net/udp6")
+
+
+class PodVantage:
+    """Runs commands in Pods. Every way to fail is an Unknown; nothing is raised."""
+
+    def __init__(self, session: Session, containers: ProbeContainers) -> None:
+        self._session = session
+        self._containers = containers
+
+    def connects(self, namespace: str, pod: str, keys: Sequence[Connect]) -> Mapping[FactKey, Answer]:
+        """All connects of one Pod as one script, side by side."""
+        try:
+            probe = self._containers.ensure(namespace, pod)
+            targets = [script.Target(key.protocol, key.host, key.port) for key in keys]
+            nonce = secrets.token_hex(8)
+            output = self._run(probe, ("sh", "-c", script.batch(targets, nonce)))
+        except NoProbe as refused:
+            return dict.fromkeys(keys, refused.unknown)
+        attempts = script.read_batch(output.decode("utf-8", "replace"), nonce, targets)
+        answers: dict[FactKey, Answer] = {}
+        for key, attempt in zip(keys, attempts, strict=True):
+            if attempt is None:
+                answers[key] = Unknown(Why.ERROR, f"the probe in {pod} gave no result: {_tail(output)}")
+            elif attempt.detail == "no tool":
+                answers[key] = Unknown(Why.NO_TOOL, "the probe image has no nc, agnhost or bash", "--image")
+            else:
+                value = {"outcome": attempt.outcome.value, "ms": attempt.milliseconds, "detail": attempt.detail}
+                answers[key] = Known(value, attempt.milliseconds, probe.name)
+        return answers
+
+    def sockets(self, key: Sockets) -> Answer:
+        """The socket tables, read with the app's own `cat` where it has one, else with a probe container's."""
+        probe = self._containers.existing(key.namespace, key.pod)
+        if probe is None and key.container:
+            output = self._quietly(ProbeContainer(key.namespace, key.pod, key.container), ("cat", *PROC_FILES))
+            if b"local_address" in output:
+                return _sockets(output, key.container)
+        try:
+            probe = probe or self._containers.ensure(key.namespace, key.pod)
+            return _sockets(self._run(probe, ("cat", *PROC_FILES), any_exit=True), probe.name)
+        except NoProbe as refused:
+            return refused.unknown
+
+    def file(self, key: PodFile) -> Answer:
+        """A small text file, as the probe container sees it."""
+        try:
+            probe = self._containers.ensure(key.namespace, key.pod)
+            content = self._run(probe, ("cat", key.path))
+        except NoProbe as refused:
+            return refused.unknown
+        return Known(sanitise(content[:MOST_FILE].decode("utf-8", "replace"), MOST_FILE), how=probe.name)
+
+    def _quietly(self, where: ProbeContainer, argv: tuple[str, ...]) -> bytes:
+        """The output of a command that may well not exist there."""
+        try:
+            return self._run(where, argv, any_exit=True)
+        except NoProbe:
+            return b""
+
+    def _run(self, where: ProbeContainer, argv: tuple[str, ...], *, any_exit: bool = False) -> bytes:
+        """Standard output. Raises NoProbe where the command could not be run to its end."""
+        try:
+            result = self._session.exec(
+                where.namespace, where.pod, where.name, argv, seconds=EXEC_SECONDS, most_bytes=MOST_OUTPUT
+            )
+        except errors.KubeError as problem:
+            raise NoProbe(unknown_from(problem)) from problem
+        if result.outcome == "exited" and (any_exit or result.code == 0):
+            return result.stdout
+        if result.outcome == "denied":
+            raise NoProbe(Unknown(Why.FORBIDDEN, result.message, "the right to get and create pods/exec"))
+        why = Why.TIMEOUT if result.outcome == "timed-out" else Why.ERROR
+        words = result.message or _tail(result.stderr) or f"exit code {result.code}"
+        raise NoProbe(Unknown(why, f"a command in {where.pod}/{where.name} failed: {words}"))
+
+
+def _sockets(output: bytes, how: str) -> Answer:
+    return Known({"files": script.socket_files(output.decode("ascii", "replace"))}, how=how)
+
+
+def _tail(output: bytes) -> str:
+    return sanitise(output[-200:].decode("utf-8", "replace"), 200).strip()

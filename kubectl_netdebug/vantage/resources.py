@@ -1,0 +1,38 @@
+"""Where resources stand in the API: plural with group, to path."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+_VERSIONS = {
+    "": "v1",
+    "apps": "v1",
+    "batch": "v1",
+    "coordination.k8s.io": "v1",
+    "discovery.k8s.io": "v1",
+    "networking.k8s.io": "v1",
+    "rbac.authorization.k8s.io": "v1",
+    "policy": "v1",
+}
+
+
+def split(resource: str) -> tuple[str, str]:
+    """`deployments.apps` → (`deployments`, `apps`)."""
+    plural, _, group = resource.partition(".")
+    return plural, group
+
+
+def path(resource: str, namespace: str = "", name: str = "", subresource: str = "") -> str:
+    """The URL path of a resource, list or object. Raises KeyError for a group that this program does not read."""
+    plural, group = split(resource)
+    version = _VERSIONS[group]
+    root = f"/apis/{group}/{version}" if group else f"/api/{version}"
+    parts = [root]
+    if namespace:
+        parts += ["namespaces", quote(namespace, safe="")]
+    parts.append(plural)
+    if name:
+        parts.append(quote(name, safe=""))
+    if subresource:
+        parts.append(subresource)
+    return "/".join(parts)
