@@ -47,7 +47,7 @@ def explain(problem: ssl.SSLError | ssl.CertificateError, host: str) -> str:
         return _explain_verification(problem, host)
     reason = (getattr(problem, "reason", None) or str(problem)).upper()
     if "WRONG_VERSION_NUMBER" in reason or "HTTP_REQUEST" in reason or "RECORD_LAYER_FAILURE" in reason:
-        return "what answers there does not speak TLS: is the port right, or does the address begin with http://?"
+        return "what answers there does not speak TLS: check the port, and whether the address begins with http://"
     if "EOF" in reason:
         return "the connection was closed during the TLS handshake: something between may cut TLS"
     return f"the TLS handshake failed ({reason.replace('_', ' ').lower()})"
