@@ -132,8 +132,10 @@ class Channel:
         )
 
     def _target(self, path: str, query: Query) -> str:
-        target = self._prefix + quote(path, safe="/:@!$&'()*+,;=~-._%")
-        encoded = urlencode(list(query.items()) if isinstance(query, Mapping) else list(query))
+        # A percent sign is encoded like the rest: a name from outside must not become a path.
+        target = self._prefix + quote(path, safe="/:@!$&'()*+,;=~-._", errors="replace")
+        pairs = list(query.items()) if isinstance(query, Mapping) else list(query)
+        encoded = urlencode(pairs, errors="replace")
         return f"{target}?{encoded}" if encoded else target
 
     def _headers(self, proof: Proof, headers: Headers) -> Headers:

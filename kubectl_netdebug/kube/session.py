@@ -81,7 +81,7 @@ class Session:
     def get(
         self, path: str, query: Query = (), *, deadline: float | None = None, most_bytes: int = MOST_BYTES
     ) -> JsonObject:
-        """The object at an API path such as `/api/v1/namespaces/default/pods/web`."""
+        """The object at an API path such as `/api/v1/namespaces/default/pods/web`, not percent-encoded."""
         return self._get(path, query, "application/json", self._until(deadline), most_bytes)
 
     def get_text(
@@ -242,9 +242,10 @@ class _Page:
 
 
 def _page(path: str, content: JsonObject) -> _Page:
-    items = content.get("items") or []
-    metadata = content.get("metadata") or {}
-    if not isinstance(items, list) or not isinstance(metadata, dict):
+    # A Go server writes null for a list without items.
+    items = [] if content.get("items") is None else content["items"]
+    metadata = {} if content.get("metadata") is None else content["metadata"]
+    if "items" not in content or not isinstance(items, list) or not isinstance(metadata, dict):
         raise Garbled(f"The answer to GET {path} is no list.")
     if not all(isinstance(item, dict) for item in items):
         raise Garbled(f"The list {path} has items that are no objects.")
