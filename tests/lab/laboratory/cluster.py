@@ -97,7 +97,10 @@ def _bring_up(home: Home, run: Run, spec: Spec) -> None:
 def _take_down(run: Run) -> None:
     if run.root.exists():
         # Process 1 of a machine takes every other process there with it, frozen ones too.
-        for name, init in namespaces.recorded(run).items():
+        machines = namespaces.recorded(run)
+        for init in machines.values():
+            init.signal(signal.SIGKILL)
+        for name, init in machines.items():
             init.kill(f"the machine {name}")
         for component in components.every(run):
             components.kill(component)

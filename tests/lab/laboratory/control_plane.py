@@ -87,5 +87,6 @@ def _controller_manager(home: Home, run: Run) -> list[str]:
         "--node-cidr-mask-size=24",
         f"--service-cluster-ip-range={SERVICE_CIDR}",
         "--configure-cloud-routes=false",
+        f"--flex-volume-plugin-dir={run.root}/volumeplugins",  # it would make its default on the host
         "--node-monitor-grace-period=20s",  # a dead kubelet shows soon
     ]

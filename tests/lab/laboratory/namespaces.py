@@ -49,7 +49,7 @@ def create(run: Run, name: str) -> Namespace:
     init = Process.of(_detached(_unshare, _become_init(run)))
     namespace = Namespace(name, init)
     (run.namespaces / f"{name}.json").write_text(json.dumps(asdict(init)))
-    # Private first: nothing mounted in here may show outside.
+    # Private first: nothing mounted in here may show outside. -n: no note of it in the host's /run.
     namespace.run(f"mount --make-rprivate / && mount -t proc proc /proc && hostname {name} && ip link set lo up")
     return namespace
 
@@ -73,7 +73,7 @@ def recorded(run: Run) -> dict[str, Process]:
 def spawn(run: Run, namespace: Namespace, argv: Sequence[str], env: Mapping[str, str], log: Path) -> Process:
     """Starts a program inside, away from terminal and environment of the caller; its output goes to `log`."""
 
-    def become() -> None:
+    def become(_: int) -> None:
         _join(descriptor, NEW_NET | NEW_UTS | NEW_MOUNT)
         os.setsid()
         _redirect(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644))
@@ -82,7 +82,7 @@ def spawn(run: Run, namespace: Namespace, argv: Sequence[str], env: Mapping[str,
         os.execve(argv[0], list(argv), {"PATH": PATH, "HOME": "/root", **env, MARK: str(run.root)})
 
     with _pidfd(namespace) as descriptor:
-        return Process.of(_detached(lambda: _join(descriptor, NEW_PID), become))
+        return _adopted(lambda: _join(descriptor, NEW_PID), become)
 
 
 def call(namespace: Namespace, argv: Sequence[str], env: Mapping[str, str]) -> int:
@@ -118,8 +118,8 @@ def _exec_inside(descriptor: int, argv: Sequence[str], env: Mapping[str, str]) -
         os._exit(127)
 
 
-def _become_init(run: Run) -> Callable[[], None]:
-    def become() -> None:
+def _become_init(run: Run) -> Callable[[int], None]:
+    def become(_: int) -> None:
         os.setsid()
         _redirect(os.open(os.devnull, os.O_RDWR))
         os.chdir("/")
@@ -131,11 +131,11 @@ def _become_init(run: Run) -> Callable[[], None]:
     return become
 
 
-def _detached(prepare: Callable[[], None], become: Callable[[], None]) -> int:
+def _detached(prepare: Callable[[], None], become: Callable[[int], None]) -> int:
     """Forks, prepares, forks again and becomes another program; returns its pid once that has succeeded.
 
-    The second fork is what a new process namespace applies to. The pipe closes by itself when the program
-    starts, so reading to its end both waits for that and brings any error."""
+    The second fork is what a new process namespace applies to. `become` is given a pipe that closes by itself when
+    the program starts, so reading to its end both waits for that and brings any error."""
     reading, writing = os.pipe()
     first = os.fork()
     if first == 0:
@@ -150,11 +150,35 @@ def _detached(prepare: Callable[[], None], become: Callable[[], None]) -> int:
     return int(pid)
 
 
-def _second_fork(prepare: Callable[[], None], become: Callable[[], None], writing: int) -> None:
+def _adopted(prepare: Callable[[], None], become: Callable[[int], None]) -> Process:
+    """Like `_detached`, but leaves the program to process 1 of its namespace.
+
+    An orphan falls to process 1 of its *parent's* namespace. So that this is the machine's and not the host's, which
+    may be slow to reap, a process within the namespace comes between and ends once the program's pid is known."""
+    waiting, release = os.pipe()
+
+    def stand_between(writing: int) -> None:
+        if os.fork() == 0:
+            _guarded(lambda: become(writing), writing)
+        os.close(writing)
+        os.close(release)
+        os.read(waiting, 1)
+        os._exit(0)
+
+    try:
+        between = _detached(prepare, stand_between)
+        (pid,) = Path(f"/proc/{between}/task/{between}/children").read_text().split()
+        return Process.of(int(pid))
+    finally:
+        os.close(waiting)
+        os.close(release)
+
+
+def _second_fork(prepare: Callable[[], None], become: Callable[[int], None], writing: int) -> None:
     prepare()
     child = os.fork()
     if child == 0:
-        _guarded(become, writing)
+        _guarded(lambda: become(writing), writing)
     os.write(writing, f"{child}\n".encode())
     os._exit(0)
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 
 from laboratory import cgroups, components, store
 from laboratory.errors import LabError
@@ -51,8 +50,9 @@ def prepare(home: Home, run: Run, spec: Spec, node: Node, machine: Namespace) ->
     """Lays out the node's file system and starts containerd with all images in its store; does not wait."""
     root = run.node(node.name)
     (root / "kubelet").mkdir(parents=True)
+    cgroups.make(run.name, node.name)
     store.hand_out(store.current(home), root / "containerd")
-    machine.run(_mounts(home, root, node))
+    machine.run(_mounts(home, run, node))
     (root / "containerd.toml").write_text(CONTAINERD)
     argv = [f"{home.bin}/containerd", "--config", f"{root}/containerd.toml"]
     components.start(run, f"containerd-{node.name}", machine, argv, _path(home))
@@ -101,13 +101,15 @@ def _path(home: Home) -> dict[str, str]:
     return {"PATH": f"{home.bin}:{PATH}"}
 
 
-def _mounts(home: Home, root: Path, node: Node) -> str:
+def _mounts(home: Home, run: Run, node: Node) -> str:
+    root = run.node(node.name)
     resolver = os.path.realpath("/etc/resolv.conf")
     lines = [
-        # A new sysfs shows this node's network devices, but hides the host's cgroups: those are moved across.
+        "mount -n -t tmpfs tmpfs /run",
+        "mkdir -p /run/containerd /run/netns /run/lock",
+        # A new sysfs shows this node's network devices, but hides the control groups: those are moved across.
         # Moving works while all mounts are still private.
-        "mount -t tmpfs tmpfs /run",
-        "mkdir -p /run/containerd /run/netns /run/lock /run/cgroup",
+        "mkdir /run/cgroup",
         "mount --rbind /sys/fs/cgroup /run/cgroup",
         "mount -t sysfs sysfs /sys",
         "mount --move /run/cgroup /sys/fs/cgroup",
@@ -153,10 +155,9 @@ def _kubelet(run: Run, spec: Spec, node: Node) -> dict[str, object]:
         "resolvConf": "/etc/resolv.conf",
         "volumePluginDir": "/var/lib/kubelet/volumeplugins",
         "nodeStatusUpdateFrequency": "5s",
-        # All nodes share the host's control groups: each keeps to a directory, and none manages the whole.
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": cgroups.parent(run.name, node.name),
-        "cgroupsPerQOS": False,
+        "cgroupRoot": cgroups.root(run.name, node.name),
+        "cgroupsPerQOS": True,
         "enforceNodeAllocatable": [],
         "failCgroupV1": False,
         "failSwapOn": False,
