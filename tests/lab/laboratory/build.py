@@ -8,11 +8,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from laboratory import packages, recipes, shell, store
-from laboratory.errors import LabError, tail
-from laboratory.lock import locked
-from laboratory.paths import Home
-from laboratory.recipes import Recipe, Step
+from tests.lab.laboratory import packages, recipes, shell, store
+from tests.lab.laboratory.errors import LabError, tail
+from tests.lab.laboratory.lock import locked
+from tests.lab.laboratory.paths import Home
+from tests.lab.laboratory.recipes import Recipe, Step
 
 NEEDED = {"bridge": ("kubernetes", "containers"), "calico": ("kubernetes", "containers", "calico")}
 """The parts that each kind of Pod network takes."""

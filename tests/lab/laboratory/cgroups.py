@@ -7,7 +7,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from laboratory.waiting import wait_for
+from tests.lab.laboratory.waiting import wait_for
 
 
 def root(cluster: str, node: str) -> str:

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from laboratory import build, cluster, components, namespaces, pki, status
-from laboratory.errors import LabError
-from laboratory.paths import REPOSITORY, Home
-from laboratory.spec import CNIS, MOST_NODES, PERSON, PROXIES, WORLD, Spec, check_name
+from tests.lab.laboratory import build, cluster, components, namespaces, pki, status
+from tests.lab.laboratory.errors import LabError
+from tests.lab.laboratory.paths import REPOSITORY, Home
+from tests.lab.laboratory.spec import CNIS, MOST_NODES, PERSON, PROXIES, WORLD, Spec, check_name
 
 DEFAULT_NAME = "netlab"
 RUNNERS = ("run", "node", "world")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from laboratory import (
+from tests.lab.laboratory import (
     build,
     cgroups,
     cni,
@@ -22,13 +22,13 @@ from laboratory import (
     workloads,
     world,
 )
-from laboratory.errors import LabError
-from laboratory.kubectl import Kubectl
-from laboratory.lock import locked
-from laboratory.paths import Home, Run
-from laboratory.process import Process, marked
-from laboratory.shell import output
-from laboratory.spec import CONTROL_PLANE, PERSON, WORLD, Spec
+from tests.lab.laboratory.errors import LabError
+from tests.lab.laboratory.kubectl import Kubectl
+from tests.lab.laboratory.lock import locked
+from tests.lab.laboratory.paths import Home, Run
+from tests.lab.laboratory.process import Process, marked
+from tests.lab.laboratory.shell import output
+from tests.lab.laboratory.spec import CONTROL_PLANE, PERSON, WORLD, Spec
 
 
 def up(home: Home, spec: Spec) -> None:

@@ -4,11 +4,11 @@ Either way the nodes reach each other's Pods by static routes; there is no overl
 
 import json
 
-from laboratory import components
-from laboratory.namespaces import Namespace
-from laboratory.network import pod_routes
-from laboratory.paths import Home, Run
-from laboratory.spec import POD_CIDR, Node, Spec
+from tests.lab.laboratory import components
+from tests.lab.laboratory.namespaces import Namespace
+from tests.lab.laboratory.network import pod_routes
+from tests.lab.laboratory.paths import Home, Run
+from tests.lab.laboratory.spec import POD_CIDR, Node, Spec
 
 Conflist = dict[str, object]
 PORTMAP: Conflist = {"type": "portmap", "snat": True, "capabilities": {"portMappings": True}}

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from laboratory import namespaces
-from laboratory.errors import LabError
-from laboratory.paths import Run
-from laboratory.process import Process
-from laboratory.waiting import wait_for
+from tests.lab.laboratory import namespaces
+from tests.lab.laboratory.errors import LabError
+from tests.lab.laboratory.paths import Run
+from tests.lab.laboratory.process import Process
+from tests.lab.laboratory.waiting import wait_for
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """etcd, the API server, the controllers and the scheduler, on a machine of their own."""
 
-from laboratory import components
-from laboratory.kubectl import Kubectl
-from laboratory.namespaces import Namespace
-from laboratory.paths import Home, Run
-from laboratory.spec import CONTROL_PLANE_ADDRESS, POD_CIDR, SERVICE_CIDR
-from laboratory.waiting import wait_for
+from tests.lab.laboratory import components
+from tests.lab.laboratory.kubectl import Kubectl
+from tests.lab.laboratory.namespaces import Namespace
+from tests.lab.laboratory.paths import Home, Run
+from tests.lab.laboratory.spec import CONTROL_PLANE_ADDRESS, POD_CIDR, SERVICE_CIDR
+from tests.lab.laboratory.waiting import wait_for
 
 
 def start_api(home: Home, run: Run, machine: Namespace) -> None:

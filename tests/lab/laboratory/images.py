@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from laboratory.errors import LabError
-from laboratory.paths import Home
-from laboratory.shell import attempt, output
+from tests.lab.laboratory.errors import LabError
+from tests.lab.laboratory.paths import Home
+from tests.lab.laboratory.shell import attempt, output
 
 PAUSE = "registry.k8s.io/pause:3.10.1"
 COREDNS = "registry.k8s.io/coredns/coredns:v1.15.0"

@@ -4,9 +4,9 @@ import os
 import subprocess
 from dataclasses import dataclass
 
-from laboratory import shell
-from laboratory.namespaces import PATH, Namespace
-from laboratory.paths import Home, Run
+from tests.lab.laboratory import shell
+from tests.lab.laboratory.namespaces import PATH, Namespace
+from tests.lab.laboratory.paths import Home, Run
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from laboratory.errors import LabError
-from laboratory.paths import Home
+from tests.lab.laboratory.errors import LabError
+from tests.lab.laboratory.paths import Home
 
 
 @contextmanager

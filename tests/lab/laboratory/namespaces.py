@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from laboratory.errors import LabError
-from laboratory.paths import Run
-from laboratory.process import MARK, Process
-from laboratory.shell import attempt, output
+from tests.lab.laboratory.errors import LabError
+from tests.lab.laboratory.paths import Run
+from tests.lab.laboratory.process import MARK, Process
+from tests.lab.laboratory.shell import attempt, output
 
 # From <linux/sched.h>; Python has os.unshare and os.setns only since 3.12.
 NEW_MOUNT, NEW_UTS, NEW_PID, NEW_NET = 0x00020000, 0x04000000, 0x20000000, 0x40000000

@@ -1,7 +1,7 @@
 """The wire between the machines: one bridge, a cable to each, and the routes to Pods and to the outside."""
 
-from laboratory.namespaces import Namespace
-from laboratory.spec import (
+from tests.lab.laboratory.namespaces import Namespace
+from tests.lab.laboratory.spec import (
     CONTROL_PLANE,
     CONTROL_PLANE_ADDRESS,
     FABRIC,

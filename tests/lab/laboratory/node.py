@@ -3,13 +3,13 @@
 import json
 import os
 
-from laboratory import cgroups, components, store
-from laboratory.errors import LabError
-from laboratory.images import PAUSE
-from laboratory.namespaces import PATH, Namespace
-from laboratory.paths import Home, Run
-from laboratory.spec import CLUSTER_DOMAIN, DNS_SERVICE_ADDRESS, OUTSIDE_DNS, POD_CIDR, Node, Spec
-from laboratory.waiting import wait_for
+from tests.lab.laboratory import cgroups, components, store
+from tests.lab.laboratory.errors import LabError
+from tests.lab.laboratory.images import PAUSE
+from tests.lab.laboratory.namespaces import PATH, Namespace
+from tests.lab.laboratory.paths import Home, Run
+from tests.lab.laboratory.spec import CLUSTER_DOMAIN, DNS_SERVICE_ADDRESS, OUTSIDE_DNS, POD_CIDR, Node, Spec
+from tests.lab.laboratory.waiting import wait_for
 
 CNI_PLUGINS = ("bridge", "ptp", "loopback", "host-local", "portmap", "calico")
 

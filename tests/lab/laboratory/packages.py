@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from laboratory.errors import LabError
-from laboratory.namespaces import PATH
+from tests.lab.laboratory.errors import LabError
+from tests.lab.laboratory.namespaces import PATH
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ import json
 import re
 from pathlib import Path
 
-from laboratory.errors import LabError
-from laboratory.paths import Run
-from laboratory.shell import output
-from laboratory.spec import API_SERVICE_ADDRESS, CLUSTER_DOMAIN, CONTROL_PLANE_ADDRESS, Spec
+from tests.lab.laboratory.errors import LabError
+from tests.lab.laboratory.paths import Run
+from tests.lab.laboratory.shell import output
+from tests.lab.laboratory.spec import API_SERVICE_ADDRESS, CLUSTER_DOMAIN, CONTROL_PLANE_ADDRESS, Spec
 
 DAYS = "365"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from laboratory.waiting import wait_for
+from tests.lab.laboratory.waiting import wait_for
 
 MARK = "NETLAB_CLUSTER"
 """Environment variable that each process a cluster starts carries; its value is the cluster's directory."""

@@ -3,7 +3,7 @@
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from laboratory.errors import LabError, tail
+from tests.lab.laboratory.errors import LabError, tail
 
 
 def output(argv: Sequence[str], stdin: str | None = None, env: Mapping[str, str] | None = None) -> str:

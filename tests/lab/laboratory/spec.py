@@ -5,8 +5,8 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from laboratory.errors import LabError
-from laboratory.paths import Run
+from tests.lab.laboratory.errors import LabError
+from tests.lab.laboratory.paths import Run
 
 CNIS = ("bridge", "calico")
 PROXIES = ("iptables", "nftables")

@@ -3,10 +3,10 @@
 import json
 from dataclasses import dataclass
 
-from laboratory import components, namespaces, process, recipes
-from laboratory.kubectl import Kubectl
-from laboratory.paths import Home, Run
-from laboratory.spec import PERSON, Spec
+from tests.lab.laboratory import components, namespaces, process, recipes
+from tests.lab.laboratory.kubectl import Kubectl
+from tests.lab.laboratory.paths import Home, Run
+from tests.lab.laboratory.spec import PERSON, Spec
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from laboratory import images
-from laboratory.errors import LabError, tail
-from laboratory.paths import Home
-from laboratory.shell import attempt
-from laboratory.waiting import wait_for
+from tests.lab.laboratory import images
+from tests.lab.laboratory.errors import LabError, tail
+from tests.lab.laboratory.paths import Home
+from tests.lab.laboratory.shell import attempt
+from tests.lab.laboratory.waiting import wait_for
 
 CONFIG = """
 version = 3

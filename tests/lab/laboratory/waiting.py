@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from laboratory.errors import LabError, tail
+from tests.lab.laboratory.errors import LabError, tail
 
 
 def wait_for(

@@ -2,12 +2,12 @@
 
 import json
 
-from laboratory import cni, node
-from laboratory.errors import LabError
-from laboratory.kubectl import Kubectl
-from laboratory.paths import MANIFESTS, Home
-from laboratory.spec import CONTROL_PLANE_ADDRESS, POD_CIDR, Spec
-from laboratory.waiting import wait_for
+from tests.lab.laboratory import cni, node
+from tests.lab.laboratory.errors import LabError
+from tests.lab.laboratory.kubectl import Kubectl
+from tests.lab.laboratory.paths import MANIFESTS, Home
+from tests.lab.laboratory.spec import CONTROL_PLANE_ADDRESS, POD_CIDR, Spec
+from tests.lab.laboratory.waiting import wait_for
 
 BEFORE_PODS = ("default", "kube-system")
 

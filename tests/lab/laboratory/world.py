@@ -1,9 +1,9 @@
 """The outside: a DNS server and a web server beyond the cluster's router."""
 
-from laboratory import components
-from laboratory.namespaces import Namespace
-from laboratory.paths import Home, Run
-from laboratory.spec import OUTSIDE_DNS, OUTSIDE_HOST
+from tests.lab.laboratory import components
+from tests.lab.laboratory.namespaces import Namespace
+from tests.lab.laboratory.paths import Home, Run
+from tests.lab.laboratory.spec import OUTSIDE_DNS, OUTSIDE_HOST
 
 COREFILE = """
 .:53 {{
