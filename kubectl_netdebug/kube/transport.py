@@ -93,8 +93,11 @@ class Transport:
         try:
             response = self._send(connection, request)
             if response.status == 101:
-                stream = response.fp
-                return _reply(response, b""), connection.line, stream.read1
+                # A response that nobody holds closes its stream, so the function must hold it.
+                def read(count: int) -> bytes:
+                    return response.fp.read1(count)
+
+                return _reply(response, b""), connection.line, read
             return self._read(connection, response, request, most, cut=True), connection.line, connection.line.recv
         except _Stale as stale:
             raise Unreachable(

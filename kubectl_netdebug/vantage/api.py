@@ -37,7 +37,7 @@ def _read(session: Session, key: FactKey) -> Answer:
             found = session.list(
                 resources.path(key.resource, key.namespace), query, most=key.most, deadline=READ_SECONDS
             )
-            return Known({"items": found.items, "complete": found.complete})
+            return Known({"items": list(found.items), "complete": found.complete})
         case Log():
             path = resources.path("pods", key.namespace, key.pod, "log")
             query_log = {"container": key.container, "tailLines": str(key.lines), "previous": str(key.previous).lower()}
