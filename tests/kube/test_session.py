@@ -303,7 +303,7 @@ def test_rights_are_asked_once(api: FakeApi) -> None:
 
     def may(attributes: dict[str, Any]) -> bool:
         seen.append(attributes)
-        return attributes["verb"] == "get"
+        return bool(attributes["verb"] == "get")
 
     api.may = may
     with session(api) as s:
