@@ -61,7 +61,8 @@ def _explain_verification(problem: ssl.SSLCertVerificationError, host: str) -> s
         return "its certificate has expired (or this machine's clock is wrong)"
     if "not yet valid" in detail:
         return "its certificate is not valid yet (or this machine's clock is wrong)"
-    if "self-signed" in detail or "issuer" in detail or "self signed" in detail:
+    # A cluster made anew often has an authority of the same name with another key: a signature failure.
+    if any(word in detail for word in ("self-signed", "self signed", "issuer", "signature")):
         return (
             "its certificate is signed by an authority that the kubeconfig does not trust: the cluster was made "
             "anew since the kubeconfig was written, or a proxy opens TLS on the way"

@@ -71,6 +71,7 @@ class Wire:
     connection: socket.socket
     released: threading.Event
     stream: Any = field(default=None, repr=False)
+    """The connection's reading end."""
 
     def write(self, data: bytes) -> None:
         self.connection.sendall(data)
@@ -257,6 +258,8 @@ class FakeApi:
                     self.asked.append(asked)
                 if self._behaviour(asked)(asked, wire) is False:
                     return
+        except _NoHttp:
+            wire.answer(400, b"400 Bad Request")
         finally:
             wire.stream.close()
             connection.close()
@@ -309,6 +312,10 @@ class FakeApi:
         return {"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": items[start:end]}
 
 
+class _NoHttp(Exception):
+    """What came is no HTTP request: a TLS greeting, say."""
+
+
 class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
@@ -317,8 +324,10 @@ class _Server(socketserver.ThreadingTCPServer):
 
 def _request(stream: Any) -> Asked | None:
     first = stream.readline(65_536).decode("latin-1").split()
-    if len(first) != 3:
+    if not first:
         return None
+    if len(first) != 3 or not first[2].startswith("HTTP/"):
+        raise _NoHttp
     headers = []
     while (line := stream.readline(65_536)) not in (b"\r\n", b""):
         name, _, value = line.decode("utf-8").partition(":")
