@@ -20,7 +20,7 @@ PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 def main(argv: Sequence[str]) -> int:
     """Runs one command and returns its exit status: 2 for what the person must change, 1 for other failures."""
     own, command = _split(argv)
-    arguments = _parser().parse_args(own)
+    arguments = _parser().parse_args(_name_first(own))
     arguments.argv = command
     try:
         if not command and arguments.command in RUNNERS:
@@ -43,6 +43,14 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
         return words, []
     at = words.index("--")
     return words[:at], words[at + 1 :]
+
+
+def _name_first(words: list[str]) -> list[str]:
+    """Moves `--name NAME` to the front, since argparse would not take it between a command's own words."""
+    if "--name" in words[:-1]:
+        at = words.index("--name")
+        return [*words[at : at + 2], *words[:at], *words[at + 2 :]]
+    return words
 
 
 def _parser() -> argparse.ArgumentParser:

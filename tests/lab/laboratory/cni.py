@@ -38,8 +38,7 @@ def start(home: Home, run: Run, spec: Spec, node: Node, machine: Namespace) -> N
         "FELIX_DATASTORETYPE": "kubernetes",
         "KUBECONFIG": str(run.kubeconfig("calico")),
         "FELIX_FELIXHOSTNAME": node.name,
-        "FELIX_IPTABLESBACKEND": "NFT",
-        "FELIX_NFTABLESMODE": "Enabled" if spec.proxy == "nftables" else "Disabled",
+        "FELIX_IPTABLESBACKEND": "NFT",  # in either mode of kube-proxy: their tables lie side by side
         "FELIX_LOGSEVERITYSCREEN": "info",
         "FELIX_LOGFILEPATH": "none",
         "FELIX_DEFAULTENDPOINTTOHOSTACTION": "ACCEPT",
