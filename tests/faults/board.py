@@ -1,0 +1,153 @@
+"""The scoreboard: results as data in `docs/benchmark.json`, for people in `docs/benchmark.md`."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kubectl_netdebug import __version__
+from kubectl_netdebug.causes.catalogue import by_code
+from tests.faults.case import VARIANTS, Variant
+from tests.faults.execute import Outcome
+from tests.faults.laboratory import ROOT
+
+DATA = ROOT / "docs" / "benchmark.json"
+PAGE = ROOT / "docs" / "benchmark.md"
+NOT_INJECTED = Path(__file__).parent / "not-injected.yaml"
+
+
+def store(variant: Variant, outcomes: list[Outcome], seed: int, kubernetes: str, seconds: int) -> None:
+    """Merges results into the data, each case with its date, and draws the page anew."""
+    data = _load()
+    today = datetime.now(UTC).date().isoformat()
+    versions = {"kubectl-netdebug": __version__, "kubernetes": kubernetes}
+    board = data.setdefault("variants", {}).setdefault(str(variant), {"cases": {}})
+    board.update({"date": today, "versions": versions, "seconds": seconds, "ran": len(outcomes)})
+    for outcome in outcomes:
+        board["cases"][outcome.id] = {**asdict(outcome), "date": today, "seed": seed}
+    save(data)
+
+
+def save(data: Mapping[str, Any]) -> None:
+    """Writes data and page."""
+    DATA.write_text(json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    PAGE.write_text(page(data))
+
+
+def _load() -> dict[str, Any]:
+    return dict(json.loads(DATA.read_text())) if DATA.exists() else {}
+
+
+def store_performance(rows: list[dict[str, Any]]) -> None:
+    """Replaces the measured budgets."""
+    data = _load()
+    data["performance"] = {"date": datetime.now(UTC).date().isoformat(), "rows": rows}
+    save(data)
+
+
+def page(data: Mapping[str, Any]) -> str:
+    """The page for people."""
+    lines = [
+        "# Measured accuracy and speed",
+        "",
+        "Made by `make bench` and `make perf`; every figure is from a run against a real cluster of the laboratory",
+        "(`docs/laboratory.md`). Right means: the verdict, the first cause named and its object are the injected ones, and",
+        "nothing else is accused. *Healed* means: the first fix was pasted as printed, and a second run was healthy.",
+        "",
+        "## In one table",
+        "",
+        "| cluster | date | cases | right | wrong | faults named | false alarms | extra accusations | fixes healed | left behind |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    boards = data.get("variants", {})
+    for variant in map(str, VARIANTS):
+        if variant in boards:
+            lines.append(_total(variant, boards[variant]))
+        else:
+            lines.append(f"| {variant} | not run | | | | | | | | |")
+    lines += ["", *_performance(data), *_cases(boards), *_missing(boards)]
+    return "\n".join(lines) + "\n"
+
+
+def _total(variant: str, board: Mapping[str, Any]) -> str:
+    cases = list(board["cases"].values())
+    faults = [c for c in cases if c["kind"] == "fault"]
+    quiet = [c for c in cases if c["kind"] != "fault"]
+    pasted = [c for c in faults if c["healed"] is not None]
+    named = sum(1 for c in faults if c["cause_right"] and c["object_right"])
+    alarms = sum(1 for c in quiet if not (c["cause_right"] and c["state_right"]))
+    return (
+        f"| {variant} | {board['date']} | {len(cases)} | {sum(c['ok'] for c in cases)} | "
+        f"{sum(not c['ok'] for c in cases)} | {named} of {len(faults)} | {alarms} of {len(quiet)} | "
+        f"{sum(len(c['extra']) for c in cases)} | {sum(c['healed'] for c in pasted)} of {len(pasted)} | "
+        f"{sum(len(c['left']) for c in cases)} |"
+    )
+
+
+def _performance(data: Mapping[str, Any]) -> list[str]:
+    measured = data.get("performance")
+    if not measured:
+        return ["## Speed", "", "Not measured yet: `make perf`.", ""]
+    lines = [
+        f"## Speed ({measured['date']})",
+        "",
+        "| what | measured | against | ratio | budget | kept |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in measured["rows"]:
+        kept = "yes" if row["kept"] else "**no**"
+        lines.append(
+            f"| {row['what']} | {row['measured']} | {row['against']} | {row['ratio']} | {row['budget']} | {kept} |"
+        )
+    return [*lines, ""]
+
+
+def _cases(boards: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for variant, board in boards.items():
+        versions = ", ".join(f"{k} {v}" for k, v in sorted(board["versions"].items()))
+        lines += [f"## {variant} ({board['date']}, {versions})", ""]
+        lines += ["| case | kind | right | got | seconds | reads | probes | fix |", "|---|---|---|---|---|---|---|---|"]
+        for case in sorted(board["cases"].values(), key=lambda c: (c["row"], c["kind"] != "fault", c["id"])):
+            lines.append(_row(case))
+        lines.append("")
+    return lines
+
+
+def _row(case: Mapping[str, Any]) -> str:
+    right = "yes" if case["ok"] else f"**no**: {case['problem']}"
+    fix = {True: "healed", False: "**not healed**", None: case["fix_note"] or "–"}[case["healed"]]
+    cells = [
+        case["id"],
+        case["kind"],
+        right,
+        case["got"],
+        f"{case['seconds']:.1f}",
+        case["api_calls"],
+        case["probes"],
+        fix,
+    ]
+    return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+def _missing(boards: Mapping[str, Any]) -> list[str]:
+    """What was not run, with the reason."""
+    injected = Counter(c["row"] for board in boards.values() for c in board["cases"].values() if c["kind"] == "fault")
+    reasons = yaml.safe_load(NOT_INJECTED.read_text()) if NOT_INJECTED.exists() else {}
+    lines = ["## Not run", ""]
+    lines += [f"- `{code}`: {reason}" for code, reason in sorted((reasons or {}).items())]
+    unknown = [code for code in by_code() if code not in injected and code not in (reasons or {})]
+    lines += [f"- `{code}`: no injected fault was run yet" for code in unknown]
+    lines += [f"- cluster {variant}: not run" for variant in map(str, VARIANTS) if variant not in boards]
+    return (
+        lines
+        if len(lines) > 2
+        else [*lines, "Nothing: every row of the catalogue was injected on every kind of cluster."]
+    )

@@ -1,0 +1,109 @@
+"""Commands on a cluster of the laboratory."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.faults.case import Variant
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+NETLAB = ROOT / "tests" / "lab" / "netlab"
+
+
+class StepFailed(Exception):
+    """A command of the set-up failed or a condition did not come true."""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """One cluster, by its name."""
+
+    name: str
+
+    def sh(self, command: str, *, check: bool = True, seconds: float = 120, stdin: str | None = None) -> str:
+        """A shell line as the person: their namespace, their kubeconfig, kubectl on the PATH. Gives standard output."""
+        return self._run(["run", "--", "sh", "-c", command], check=check, seconds=seconds, stdin=stdin)
+
+    def on_node(self, node: str, command: str, *, check: bool = True) -> str:
+        """A shell line on a node."""
+        return self._run(["node", node, "--", "sh", "-c", command], check=check)
+
+    def component(self, component: str, action: str) -> str:
+        """`stop`, `cont`, `kill` or `restart` of a part of the cluster, such as `kcm` or `proxy-node-1`."""
+        return self._run(["component", component, action])
+
+    def apply(self, objects: list[dict[str, Any]], namespace: str) -> None:
+        """Applies manifests."""
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+        self.sh(f"kubectl -n {shlex.quote(namespace)} apply -f -", stdin=text)
+
+    def wait_for(self, command: str, pattern: str, within: float) -> None:
+        """Runs a shell line until its output matches. Raises StepFailed with the last output."""
+        end = time.monotonic() + within
+        pause = 0.2
+        while True:
+            output = self.sh(command, check=False)
+            if re.search(pattern, output, re.S):
+                return
+            if time.monotonic() > end:
+                raise StepFailed(f"not within {within:.0f} s: {command} ~ {pattern}; last: {output.strip()[-300:]}")
+            time.sleep(pause)
+            pause = min(pause * 1.5, 1.5)
+
+    def netdebug(self, words: str, *, seconds: float = 120) -> tuple[int, str, str]:
+        """Runs the plugin through kubectl as the person would. Gives exit code, standard output and standard error."""
+        done = self._process(["run", "--", "sh", "-c", f"exec kubectl netdebug {words}"], seconds, None)
+        return done.returncode, done.stdout, done.stderr
+
+    def nodes(self) -> list[str]:
+        """The names of the nodes."""
+        return self.sh("kubectl get nodes -o name").replace("node/", "").split()
+
+    def variant(self) -> Variant:
+        """What kind of cluster is up, as the laboratory reports it."""
+        status = self._run(["status"], check=False)
+        cni = re.search(r"cni\W+(bridge|calico)", status)
+        proxy = re.search(r"proxy\W+(iptables|nftables)", status)
+        if not cni or not proxy:
+            raise StepFailed(f"no cluster named {self.name} is up: tests/lab/netlab up --name {self.name}")
+        return Variant(cni[1], proxy[1])
+
+    def version(self) -> str:
+        """The version of the API server."""
+        return str(json.loads(self.sh("kubectl get --raw /version"))["gitVersion"])
+
+    def _run(self, words: list[str], *, check: bool = True, seconds: float = 120, stdin: str | None = None) -> str:
+        done = self._process(words, seconds, stdin)
+        if check and done.returncode:
+            raise StepFailed(f"{shlex.join(words)}: exit {done.returncode}: {done.stderr.strip()[-500:]}")
+        return done.stdout
+
+    def _process(self, words: list[str], seconds: float, stdin: str | None) -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run(
+                [str(NETLAB), "--name", self.name, *words],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                input=stdin if stdin is not None else "",
+                timeout=seconds,
+                cwd=ROOT,
+                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+                check=False,
+            )
+        except subprocess.TimeoutExpired as problem:
+            raise StepFailed(f"{shlex.join(words)}: no end after {seconds:.0f} s") from problem
+
+
+def first_pod(lab: Lab, names: Mapping[str, str]) -> str:
+    """The name of one Pod of the case's workload."""
+    return lab.sh(f"kubectl -n {names['ns']} get pods -l app={names['label']} -o name").split()[0].removeprefix("pod/")
