@@ -1,0 +1,46 @@
+# Every target runs in .venv, which bin/make-venv makes and keeps up to date. All paths are relative, so that a checkout
+# may stand in a folder with spaces.
+.POSIX:
+MAKEFLAGS += --no-print-directory
+PYTHON_DEV = .venv/bin/python
+
+.PHONY: help test lab-test bench perf docs lint format venv
+
+help:
+	@echo 'make test      everything that needs no cluster and no root: linters, types, layers, tests'
+	@echo 'make lab-test  the real program on a real cluster made here (root; Linux)'
+	@echo 'make bench     injects every fault on real clusters and writes docs/benchmark.md; narrow it with'
+	@echo '               CASES=ids CASES_FROM=file MATRIX=variants SEED=number NAME=name'
+	@echo 'make perf      measures the budgets: start, reads, memory against the size of a cluster'
+	@echo 'make docs      writes docs/causes/ from the catalogue'
+	@echo 'make lint      linters, types and layers alone'
+	@echo 'make format    formats the code'
+
+venv:
+	@bin/make-venv dev
+
+lint: venv
+	@$(PYTHON_DEV) -m ruff check --quiet .
+	@$(PYTHON_DEV) -m ruff format --check --quiet .
+	@$(PYTHON_DEV) -m mypy
+	@.venv/bin/lint-imports --no-logo --no-cache
+
+format: venv
+	@$(PYTHON_DEV) -m ruff check --fix --quiet . || true
+	@$(PYTHON_DEV) -m ruff format .
+
+test: lint
+	@$(PYTHON_DEV) -m pytest -n 2
+
+lab-test: venv
+	@$(PYTHON_DEV) -m tests.faults.smoke
+
+bench: venv
+	@CASES='$(CASES)' CASES_FROM='$(CASES_FROM)' MATRIX='$(MATRIX)' SEED='$(SEED)' NAME='$(NAME)' \
+		$(PYTHON_DEV) -m tests.faults.bench
+
+perf: venv
+	@$(PYTHON_DEV) -m tests.perf
+
+docs: venv
+	@$(PYTHON_DEV) -m tests.docs
