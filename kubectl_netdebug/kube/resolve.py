@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import difflib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -109,6 +108,8 @@ def _named(entries: Mapping[str, Entry], name: str, kind: str, context: Entry, *
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
+    import difflib  # only a mistake pays for it
+
     known = list(names)
     close = difflib.get_close_matches(name[:200], known, n=3, cutoff=0.5)
     return f"Did you mean {', '.join(close)}?" if close else _choice(known)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import ssl
-import tempfile
 from pathlib import Path
 
 from kubectl_netdebug.kube.errors import ConfigProblem, CredentialProblem
@@ -79,6 +78,8 @@ def _trust(context: ssl.SSLContext, authority: bytes) -> None:
 
 def _present(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
     """OpenSSL takes a client certificate from a file only, so there is one for the length of this call."""
+    import tempfile  # only those with a client certificate pay for it
+
     directory = tempfile.mkdtemp(prefix="kubectl-netdebug-")  # 0700
     path = Path(directory) / "client.pem"
     try:

@@ -1,10 +1,11 @@
 """One HTTP request and its answer, over kept-alive lines, within a deadline and a size.
 
-Built on http.client, not on the kubernetes library's ApiClient: that replaces nothing of what is needed here
+Built on http.client, not on the kubernetes library's ApiClient or on urllib3. Neither has what is needed here
 (wall-clock deadlines over drip-fed answers, repeated impersonation headers, one dialler for REST and exec, errors
-in words), and importing it takes longer than a whole diagnosis may. CPU time of a bare process with one import,
-same machine, `python -c pass` = 1: http.client with ssl 4.5, urllib3 with ssl 9, kubernetes.client.api_client 30.
-The library is used for what it is worth: renewing oidc logins (`oidc`).
+in words), and importing the library takes longer than a whole diagnosis may. CPU time of a process that imports
+one thing, with `python -c pass` as 1: http.client and ssl 3.9, urllib3 and ssl 8.3, kubernetes' ApiClient 24.
+This package as a whole: 7; a process that opens a session and makes five calls takes 0.6 times as long as five
+`kubectl get`. The library serves where it is worth its price: renewing oidc logins (`oidc`).
 """
 
 from __future__ import annotations
