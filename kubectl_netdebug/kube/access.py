@@ -71,6 +71,6 @@ class Access:
     """PEM; None means the system's trust store."""
     insecure: bool = False
     tls_server_name: str | None = None
-    proxy_url: str | None = None
+    proxy_url: str | None = field(default=None, repr=False)
     compression: bool = True
     impersonation: Impersonation | None = None

@@ -20,7 +20,6 @@ from kubectl_netdebug.kube.dial import Endpoint
 from kubectl_netdebug.kube.errors import ConfigProblem
 from kubectl_netdebug.kube.line import Line
 from kubectl_netdebug.kube.proxies import proxy_for
-from kubectl_netdebug.kube.rim import without_userinfo
 from kubectl_netdebug.kube.tls import context_for
 from kubectl_netdebug.kube.transcript import Call, Transcript
 from kubectl_netdebug.kube.transport import Headers, Reply, Request, Transport
@@ -46,6 +45,13 @@ class Channel:
         self._shown: tuple[bytes | None, bytes | None] = (None, None)
         self.transcript = Transcript()
         self.encodings: Headers = _encodings(access, self._endpoint.host)
+
+    def log_in(self) -> None:
+        """Gets or renews the credential, so that the time for it counts for no call.
+
+        Raises CredentialProblem, ConfigProblem.
+        """
+        self._credentials.proof()
 
     def exchange(
         self,
@@ -146,13 +152,12 @@ class Channel:
 def _endpoint(access: Access) -> Endpoint:
     parts = urlsplit(access.server)
     host, secure = parts.hostname or "", parts.scheme == "https"
-    shown = without_userinfo(access.server)
     return Endpoint(
         host=host,
         port=parts.port or (443 if secure else 80),
         secure=secure,
         server_name=access.tls_server_name or host,
-        shown=f"{shown} (context {access.context})" if access.context else shown,
+        shown=f"{access.server} (context {access.context})" if access.context else access.server,
         proxy=proxy_for(access.server, access.proxy_url, os.environ),
     )
 

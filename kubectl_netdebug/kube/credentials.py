@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from kubectl_netdebug.kube.plugin import PluginCredential
 
 _LEEWAY_SECONDS = 10.0
+_SHORTEST_USE_SECONDS = 30.0
 _TOKEN_FILE_SECONDS = 10.0
 
 
@@ -42,10 +44,12 @@ class Proof:
 class Credentials:
     """The credential of one session. Thread-safe; nothing is run or read before the first `proof`."""
 
-    def __init__(self, access: Access, *, interactive: bool = False) -> None:
+    def __init__(self, access: Access, *, interactive: bool = False, clock: Callable[[], float] = time.time) -> None:
+        """`clock` gives seconds since the epoch."""
         self._access = access
         self._identity = access.identity
         self._interactive = interactive
+        self._clock = clock
         self._lock = threading.Lock()
         self._proof: Proof | None = None
         self._valid_until: float | None = None
@@ -54,7 +58,7 @@ class Credentials:
     def proof(self) -> Proof:
         """The current proof, made or renewed as needed. Raises CredentialProblem, ConfigProblem."""
         with self._lock:
-            if self._proof is None or (self._valid_until is not None and time.time() >= self._valid_until):
+            if self._proof is None or (self._valid_until is not None and self._clock() >= self._valid_until):
                 self._renew()
             assert self._proof is not None
             return self._proof
@@ -81,15 +85,26 @@ class Credentials:
         self._valid_until = None
         if identity.token_file:
             token = self._token_from_file(identity.token_file) or token
-            self._valid_until = time.time() + _TOKEN_FILE_SECONDS
+            self._valid_until = self._clock() + _TOKEN_FILE_SECONDS
         elif token is None and identity.exec_plugin is not None:
-            printed = _run(identity.exec_plugin, self._access, interactive=self._interactive)
-            self._valid_until = _renewal_time(printed)
+            # Only the first time: later there may be a screen that a plugin would write over.
+            printed = _run(identity.exec_plugin, self._access, interactive=self._interactive and generation == 0)
+            self._valid_until = self._renewal_time(printed)
             token = printed.token
             certificate, key = printed.certificate or certificate, printed.key or key
         elif token is None and identity.auth_provider is not None:
             token = provider_token(identity.auth_provider, self._access.user)
         self._proof = Proof(self._authorization(token), certificate, key, generation)
+
+    def _renewal_time(self, printed: PluginCredential) -> float | None:
+        """Shortly before the credential expires.
+
+        One that expires at once (a clock is wrong) is used for a while all the same: a plugin can take seconds, and
+        running it for every call would help nobody. The server's 401 has the last word.
+        """
+        if printed.expires is None:
+            return None
+        return max(printed.expires - _LEEWAY_SECONDS, self._clock() + _SHORTEST_USE_SECONDS)
 
     def _token_from_file(self, path: str) -> str | None:
         try:
@@ -118,8 +133,3 @@ def _run(plugin: ExecPlugin, access: Access, *, interactive: bool) -> PluginCred
     from kubectl_netdebug.kube.plugin import run_plugin
 
     return run_plugin(plugin, access, interactive=interactive)
-
-
-def _renewal_time(printed: PluginCredential) -> float | None:
-    """Shortly before the credential expires; one that expires at once is still used, then renewed each time."""
-    return None if printed.expires is None else printed.expires - _LEEWAY_SECONDS

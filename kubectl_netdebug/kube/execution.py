@@ -58,6 +58,7 @@ def run(channel: Channel, target: ExecTarget, *, stdin: bytes, seconds: float, m
 
     Raises what prevents asking at all: Unreachable, CredentialProblem, NotFound, ...
     """
+    channel.log_in()
     until = time.monotonic() + seconds
     try:
         streams = open_streams(channel, target.path, target.query(stdin=bool(stdin)), until)
@@ -174,5 +175,6 @@ class BytePipe:
 
 def open_pipe(channel: Channel, target: ExecTarget, *, seconds: float) -> BytePipe:
     """Starts a command; `seconds` bounds the opening. Raises KubeError when the server declines."""
+    channel.log_in()
     until = time.monotonic() + seconds
     return BytePipe(open_streams(channel, target.path, target.query(stdin=True), until))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
@@ -25,7 +25,7 @@ class KubeFlags:
     user: str | None = None
     namespace: str | None = None
     server: str | None = None
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     as_user: str | None = None
     as_groups: tuple[str, ...] = ()
     as_uid: str | None = None
@@ -35,7 +35,7 @@ class KubeFlags:
     certificate_authority: str | None = None
     client_certificate: str | None = None
     client_key: str | None = None
-    proxy_url: str | None = None
+    proxy_url: str | None = field(default=None, repr=False)
 
 
 def parse_duration(text: str) -> float:

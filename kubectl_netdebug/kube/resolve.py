@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from kubectl_netdebug.kube.access import Access, AuthProvider, ExecPlugin, Identity, Impersonation
 from kubectl_netdebug.kube.errors import ConfigProblem
@@ -27,6 +27,7 @@ from kubectl_netdebug.kube.kubeconfig import (
     map_field,
     text_field,
 )
+from kubectl_netdebug.kube.rim import without_userinfo
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _PLUGIN_EXTENSION = "client.authentication.k8s.io/exec"
@@ -127,14 +128,22 @@ def _server(flags: KubeFlags, cluster: Entry, *, tls: bool) -> str:
     if not written:
         raise ConfigProblem(f"{where} has no server address.")
     url = written if "://" in written else f"{'https' if tls else 'http'}://{written}"
+    parts = _server_parts(url)
+    if parts is None:
+        raise ConfigProblem(
+            f"{where}: {without_userinfo(written)!r} is not a server address such as https://10.0.0.1:6443."
+        )
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
+
+
+def _server_parts(url: str) -> SplitResult | None:
+    if not url.isascii() or any(char.isspace() or not char.isprintable() for char in url):
+        return None
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return parts if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 else None
     except ValueError:
-        usable = False
-    if not usable or not url.isascii() or any(c.isspace() or not c.isprintable() for c in url):
-        raise ConfigProblem(f"{where}: {written!r} is not a server address such as https://10.0.0.1:6443.")
-    return url.rstrip("/")
+        return None
 
 
 def _tls_server_name(flags: KubeFlags, cluster: Entry) -> str | None:

@@ -30,8 +30,7 @@ _SUSPECT_ESCAPE = re.compile(r"\\(?:u(?!00(?:3[cCeE]|26))|[bfr])")
 def admit(text: str) -> Any:
     """The JSON value in `text`, sanitised and stripped of secrets. Raises Garbled when it is not JSON."""
     value = _parsed(text)
-    # Deciding once over the whole text is far cheaper than looking at each string of a long list.
-    if HOSTILE.search(text) is not None or _SUSPECT_ESCAPE.search(text) is not None:
+    if _is_suspect(text):
         value = sanitise_json(value)
     _withhold(value)
     return value
@@ -40,6 +39,16 @@ def admit(text: str) -> Any:
 def without_userinfo(proxy: str) -> str:
     """A proxy address without user name and password."""
     return _USERINFO.sub(r"\1", proxy)
+
+
+def _is_suspect(text: str) -> bool:
+    """Whether JSON that parsed may hold hostile characters.
+
+    Deciding once over the whole text is far cheaper than looking at each string of a long list.
+    """
+    # JSON does not parse with raw control characters below 0x20, which leaves one in ASCII.
+    raw = "\x7f" in text if text.isascii() else HOSTILE.search(text) is not None
+    return raw or _SUSPECT_ESCAPE.search(text) is not None
 
 
 def _parsed(text: str) -> Any:

@@ -20,7 +20,7 @@ from kubectl_netdebug.kube.execution import BytePipe, ExecResult, ExecTarget, op
 from kubectl_netdebug.kube.flags import KubeFlags
 from kubectl_netdebug.kube.resolve import access_from
 from kubectl_netdebug.kube.review import Reviews
-from kubectl_netdebug.kube.rim import admit, without_userinfo
+from kubectl_netdebug.kube.rim import admit
 from kubectl_netdebug.kube.status import failure, retry_after
 from kubectl_netdebug.kube.transcript import Call
 from kubectl_netdebug.kube.transport import Headers, Reply
@@ -50,15 +50,15 @@ class ListResult:
 class Session:
     """One identity at one API server.
 
-    `deadline` is always the number of seconds a call may take, name resolution and retries included; None means
-    `--request-timeout`, else 10. All methods raise subclasses of KubeError and nothing else.
+    `deadline` is always the number of seconds a call may take, name resolution and retries included, a login not;
+    None means `--request-timeout`, else 10. All methods raise subclasses of KubeError and nothing else.
     """
 
     def __init__(self, access: Access, *, request_timeout: float | None = None, interactive: bool = False) -> None:
         self.context = access.context
         self.cluster = access.cluster
         self.user = access.user
-        self.server = without_userinfo(access.server)
+        self.server = access.server
         self.namespace = access.namespace
         self.warnings = _warnings(access)
         self._request_timeout = request_timeout
@@ -68,10 +68,19 @@ class Session:
 
     @classmethod
     def open(cls, flags: KubeFlags, *, interactive: bool = False) -> Session:
-        """Reads flags and kubeconfig; speaks to nobody yet. `interactive` lets a credential plugin ask the person
-        at the terminal. Raises ConfigProblem.
+        """Reads flags and kubeconfig; speaks to nobody yet. Raises ConfigProblem.
+
+        `interactive` lets a credential plugin ask the person at the terminal, at the first login only: a renewal
+        in the middle of a run must not write over a screen.
         """
         return cls(access_from(flags), request_timeout=flags.request_timeout, interactive=interactive)
+
+    def log_in(self) -> None:
+        """Gets the credential now instead of at the first call: before a screen is drawn, say.
+
+        Raises CredentialProblem, ConfigProblem.
+        """
+        self._channel.log_in()
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -188,6 +197,7 @@ class Session:
         self.close()
 
     def _until(self, deadline: float | None, *, factor: int = 1) -> float:
+        self._channel.log_in()
         asked = self._request_timeout
         seconds = asked if asked is not None else DEFAULT_SECONDS
         seconds = (seconds or _NO_LIMIT) * factor

@@ -36,7 +36,7 @@ class Request:
 
     method: str
     target: str
-    headers: Headers = ()
+    headers: Headers = field(default=(), repr=False)
     body: bytes | None = None
 
 

@@ -13,8 +13,10 @@ import pytest
 
 from kubectl_netdebug.kube import oidc, plugin
 from kubectl_netdebug.kube.access import Access, AuthProvider, ExecPlugin, Identity
+from kubectl_netdebug.kube.credentials import Credentials
 from kubectl_netdebug.kube.errors import ConfigProblem, CredentialProblem
 from kubectl_netdebug.kube.flags import KubeFlags
+from kubectl_netdebug.kube.resolve import access_from
 from kubectl_netdebug.kube.session import Session
 from tests.kube.fakeapi import Asked, FakeApi, answer
 
@@ -64,10 +66,20 @@ def test_a_plugin_runs_once_and_its_token_is_used(open_api: FakeApi, tmp_path: P
     assert runs(tmp_path) == 1
 
 
-def test_an_expired_token_is_renewed(open_api: FakeApi, tmp_path: Path) -> None:
-    with session(open_api, tmp_path, script(tmp_path, prints(credential(expires=time.time() - 60)))) as s:
-        s.get("/version")
-        s.get("/version")
+def credentials(api: FakeApi, directory: Path, user: dict[str, Any], clock: list[float]) -> Credentials:
+    """Credentials whose clock shows the first item of `clock`."""
+    access = access_from(KubeFlags(kubeconfig=str(api.kubeconfig(directory, user))), {})
+    return Credentials(access, interactive=True, clock=lambda: clock[0])
+
+
+@pytest.mark.parametrize(("expires", "renewed"), [(3_000.0, 2_991.0), (900.0, 1_031.0)])
+def test_an_expired_token_is_renewed(api: FakeApi, tmp_path: Path, expires: float, renewed: float) -> None:
+    """Ten seconds before its time; one that was old when it came (a wrong clock) serves for half a minute."""
+    clock = [1_000.0]
+    held = credentials(api, tmp_path, script(tmp_path, prints(credential(expires=expires))), clock)
+    for moment in (1_000.0, renewed - 2, renewed, renewed):
+        clock[0] = moment
+        assert held.proof().authorization == "Bearer printed"
     assert runs(tmp_path) == 2
 
 
@@ -268,3 +280,25 @@ def test_an_expired_oidc_token_is_renewed_at_its_issuer(monkeypatch: pytest.Monk
         config = {"idp-issuer-url": issuer.url, "client-id": "c", "refresh-token": "r", "id-token": jwt(1)}
         assert oidc.provider_token(AuthProvider("oidc", config), "me") == renewed
     assert os.environ["OAUTHLIB_INSECURE_TRANSPORT"] == "1"
+
+
+def test_a_slow_login_does_not_count_for_the_call(open_api: FakeApi, tmp_path: Path) -> None:
+    user = script(tmp_path, "sleep 0.3\n" + prints(credential()))
+    with session(open_api, tmp_path, user) as s:
+        assert s.get("/version", deadline=0.25) == {}
+    with session(open_api, tmp_path, user) as s:
+        s.log_in()
+        assert runs(tmp_path) == 2
+        assert s.calls == ()
+
+
+def test_only_the_first_login_may_ask(api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugin, "_has_terminal", lambda: True)
+    body = f'echo "$KUBERNETES_EXEC_INFO" >> {tmp_path}/infos\n' + prints(credential(expires=2_000))
+    clock = [1_000.0]
+    held = credentials(api, tmp_path, script(tmp_path, body, interactiveMode="IfAvailable"), clock)
+    held.proof()
+    clock[0] = 3_000.0
+    held.proof()
+    infos = [json.loads(line) for line in (tmp_path / "infos").read_text().splitlines()]
+    assert [info["spec"]["interactive"] for info in infos] == [True, False]

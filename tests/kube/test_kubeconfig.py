@@ -270,3 +270,15 @@ def test_any_odd_value_anywhere_gives_access_or_a_sentence(tmp_path: Path, data:
     path.write_text(json.dumps(content))
     with contextlib.suppress(ConfigProblem):
         read(path)
+
+
+def test_credentials_in_a_server_address_go_nowhere(lab: Path) -> None:
+    assert read(lab, server="https://me:pw@x:1/p@th/").server == "https://x:1/p@th"
+    with pytest.raises(ConfigProblem) as caught:
+        read(lab, server="ftp://me:pw@x")
+    assert "pw" not in caught.value.message
+
+
+def test_representations_hold_no_secret(lab: Path) -> None:
+    flags = KubeFlags(kubeconfig=str(lab), token="sesame", proxy_url="http://u:sesame@p:1")
+    assert "sesame" not in repr(flags) + repr(access_from(flags, {}))
