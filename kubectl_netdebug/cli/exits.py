@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from kubectl_netdebug.model.result import VerdictState
+if TYPE_CHECKING:
+    from kubectl_netdebug.model.result import VerdictState
 
 
 class Exit(IntEnum):
@@ -20,12 +22,7 @@ class Exit(IntEnum):
 
 def exit_for(state: VerdictState) -> Exit:
     """The exit code that says the verdict."""
-    return {
-        VerdictState.HEALTHY: Exit.HEALTHY,
-        VerdictState.FAULTY: Exit.FAULT,
-        VerdictState.PARTIAL: Exit.FAULT,
-        VerdictState.INCONCLUSIVE: Exit.INCONCLUSIVE,
-    }[state]
+    return {"healthy": Exit.HEALTHY, "inconclusive": Exit.INCONCLUSIVE}.get(state.value, Exit.FAULT)
 
 
 class UsageProblem(Exception):

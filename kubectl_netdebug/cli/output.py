@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-import shutil
 import sys
+from typing import TYPE_CHECKING
 
-from kubectl_netdebug.model.result import Result
-from kubectl_netdebug.report.style import Style
+if TYPE_CHECKING:
+    import argparse
+
+    from kubectl_netdebug.model.result import Result
+    from kubectl_netdebug.report.style import Style
+
+# Help must not pay for drawing results: what draws is imported where it is needed.
 
 
 def style_for(args: argparse.Namespace) -> Style:
     """Width, colours and characters that standard output can take. Pipes get 80 columns and no colour."""
+    import shutil
+
+    from kubectl_netdebug.report.style import Style
+
     terminal = sys.stdout.isatty()
     dull = getattr(args, "no_color", False) or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     width = min(100, max(60, shutil.get_terminal_size((80, 24)).columns)) if terminal else 80
