@@ -63,11 +63,13 @@ def find(run: Run, name: str) -> Component:
 
 def stop(component: Component) -> None:
     """Freezes it: it keeps its sockets and answers nothing."""
+    _require_alive(component)
     component.process.signal(signal.SIGSTOP)
     wait_for(f"{component.name} to stop", lambda: component.process.state != "running", 10, interval=0.01)
 
 
 def resume(component: Component) -> None:
+    _require_alive(component)
     component.process.signal(signal.SIGCONT)
     wait_for(f"{component.name} to go on", lambda: component.process.state != "stopped", 10, interval=0.01)
 
@@ -86,3 +88,8 @@ def restart(run: Run, component: Component) -> Component:
         kill(component)
     machine = namespaces.load(run, component.machine)
     return start(run, component.name, machine, component.argv, dict(component.env))
+
+
+def _require_alive(component: Component) -> None:
+    if not component.process.alive:
+        raise LabError(f"{component.name} is dead: `netlab component {component.name} restart` starts it")

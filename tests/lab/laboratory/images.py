@@ -200,7 +200,9 @@ def _dynamic_busybox(home: Home) -> Path:
     unpacked = home.root / "busybox"
     if not (unpacked / "bin/busybox").exists():
         unpacked.mkdir(parents=True, exist_ok=True)
-        output(["sh", "-ec", 'cd "$0" && apt-get download -q busybox && dpkg-deb -x busybox_*.deb .', str(unpacked)])
+        download = "apt-get download -q busybox"
+        script = f"{download} || {{ apt-get update -q && {download}; }}\ndpkg-deb -x busybox_*.deb ."
+        output(["sh", "-ec", f'cd "$0"; {script}', str(unpacked)])
     return unpacked / "bin/busybox"
 
 

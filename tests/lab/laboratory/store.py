@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from functools import cache
 from pathlib import Path
 
 from tests.lab.laboratory import images
@@ -27,8 +28,9 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", 
 """
 
 
+@cache
 def current(home: Home) -> Path:
-    """Where the store of today's image content is or will be."""
+    """Where the store of today's image content is or will be; told once for each run of the command."""
     return home.stores / images.key(images.describe(home))
 
 
