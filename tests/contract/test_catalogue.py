@@ -1,0 +1,111 @@
+"""What every cause of the catalogue comes with: words, a page, and a case that injects it."""
+
+from __future__ import annotations
+
+import re
+import string
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kubectl_netdebug.causes.catalogue import by_code, explanations
+from kubectl_netdebug.model.finding import Cause
+from tests import docs
+from tests.faults.case import FOLDER, KINDS, load
+
+CATALOGUE = by_code()
+NOT_INJECTED = FOLDER.parent / "not-injected.yaml"
+
+each_cause = pytest.mark.parametrize("cause", CATALOGUE.values(), ids=lambda cause: cause.code)
+
+
+@each_cause
+def test_a_cause_has_all_its_words(cause: Cause) -> None:
+    texts = {name: getattr(cause, name) for name in ("title", "says", "means", "symptom", "apart", "mend")}
+
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", cause.code)
+    assert {name for name, text in texts.items() if len(text.strip()) < 10} == set()
+    assert {name for name, text in texts.items() if text != text.strip()} == set()
+    assert {name for name in ("says", "means", "symptom", "apart", "mend") if texts[name][-1] not in ".?!"} == set()
+    assert not cause.title.endswith(".")
+
+
+@each_cause
+def test_its_words_take_only_named_values(cause: Cause) -> None:
+    for text in (cause.says, cause.means):
+        for _, name, spec, _ in string.Formatter().parse(text):
+            assert name is None or name.isidentifier()
+            assert not spec
+
+    for text in (cause.title, cause.symptom, cause.apart, cause.mend):
+        assert not re.search(r"\{\w+\}", text), "placeholders are filled in `says` and `means` alone"
+
+
+@each_cause
+def test_it_explains_only_causes_that_exist(cause: Cause) -> None:
+    assert [code for code in cause.explains if code not in CATALOGUE] == []
+    assert cause.code not in cause.explains
+
+
+def test_a_code_is_one_cause() -> None:
+    causes: dict[str, set[Cause]] = {}
+    for explanation in explanations():
+        causes.setdefault(explanation.cause.code, set()).add(explanation.cause)
+
+    assert [code for code, several in causes.items() if len(several) > 1] == []
+
+
+def test_nothing_explains_in_a_circle() -> None:
+    def reaches(code: str, seen: frozenset[str]) -> bool:
+        return code in seen or any(reaches(next_code, seen | {code}) for next_code in CATALOGUE[code].explains)
+
+    assert [code for code in CATALOGUE if reaches(code, frozenset())] == []
+
+
+def test_pages_are_what_the_catalogue_says() -> None:
+    assert docs.differences() == [], "run: make docs"
+
+
+def test_differences_of_pages_are_seen(tmp_path: Path) -> None:
+    docs.write(tmp_path)
+    code = next(iter(CATALOGUE))
+    (tmp_path / f"{code}.md").write_text("edited")
+    (tmp_path / "nothing-like-it.md").write_text("left over")
+    (tmp_path / docs.INDEX).unlink()
+
+    assert set(docs.differences(tmp_path)) == {
+        "README.md is missing",
+        f"{code}.md is out of date",
+        "nothing-like-it.md belongs to no cause",
+    }
+
+    docs.write(tmp_path)
+
+    assert docs.differences(tmp_path) == []
+
+
+def test_every_cause_is_injected_or_says_why_not() -> None:
+    injected = {case.expect.code for case in load() if case.kind == "fault"}
+    excused = _excuses()
+
+    assert sorted(CATALOGUE.keys() - injected - excused.keys()) == []
+    assert sorted(excused.keys() & injected) == [], "injected after all"
+    assert sorted(excused.keys() - CATALOGUE.keys()) == [], "no such cause"
+    assert [code for code, reason in excused.items() if len(str(reason)) < 10] == []
+
+
+def test_cases_name_causes_that_exist() -> None:
+    cases = load()
+    named = {code for case in cases for code in (case.expect.code, *case.expect.also) if code}
+
+    assert sorted(named - CATALOGUE.keys()) == []
+    assert {case.kind for case in cases} <= set(KINDS)
+    for case in cases:
+        assert case.expect.state in ("healthy", "faulty", "partial", "inconclusive"), case.id
+        assert (case.expect.code is None) == (case.expect.object is None), case.id
+        assert case.kind != "fault" or case.expect.code, case.id
+
+
+def _excuses() -> dict[str, str]:
+    return (yaml.safe_load(NOT_INJECTED.read_text()) or {}) if NOT_INJECTED.exists() else {}

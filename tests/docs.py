@@ -1,0 +1,131 @@
+"""Writes `docs/causes/`, a page for each cause, from the catalogue and the fault cases.
+
+python -m tests.docs            write the pages
+python -m tests.docs --check    exit 1 and name what differs; write nothing
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from kubectl_netdebug.causes.catalogue import explanations
+from kubectl_netdebug.model.finding import Cause
+from tests.faults.case import Case, load
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "causes"
+INDEX = "README.md"
+GENERATED = "<!-- Written by `make docs` from the catalogue; edit the cause, not this page. -->"
+
+
+def pages() -> dict[str, str]:
+    """The text of every page by its file name, the index among them."""
+    hops: dict[str, list[str]] = {}
+    catalogue: dict[str, Cause] = {}
+    for explanation in explanations():
+        code = explanation.cause.code
+        catalogue[code] = explanation.cause
+        if explanation.hop.value not in hops.setdefault(code, []):
+            hops[code].append(explanation.hop.value)
+    cases = load()
+    written = {f"{code}.md": _page(cause, hops[code], cases, catalogue) for code, cause in catalogue.items()}
+    return {INDEX: _index(catalogue, hops), **written}
+
+
+def _index(catalogue: Mapping[str, Cause], hops: Mapping[str, list[str]]) -> str:
+    lines = [
+        GENERATED,
+        "",
+        "# Causes",
+        "",
+        "Every cause that `kubectl netdebug` can name, in the order of the path. `kubectl netdebug explain CODE` prints",
+        "the same in a terminal.",
+        "",
+        "| code | what is wrong | hop |",
+        "|---|---|---|",
+        *(
+            f"| [{code}]({code}.md) | {_cell(cause.title)} | {', '.join(hops[code])} |"
+            for code, cause in catalogue.items()
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _page(cause: Cause, hops: list[str], cases: list[Case], catalogue: Mapping[str, Cause]) -> str:
+    lines = [GENERATED, "", f"# {cause.title}", "", f"`{cause.code}` · hop: {', '.join(hops)}"]
+    for heading, text in (
+        ("What you see", cause.symptom),
+        ("What it means", cause.means_plainly),
+        ("How it is told apart", cause.apart),
+        ("How to mend it", cause.mend),
+    ):
+        lines += ["", f"## {heading}", "", _prose(text)]
+    if cause.explains:
+        lines += ["", "## What it explains", "", "Where these are found too, they are its consequences:", ""]
+        lines += [f"- {_link(code, catalogue)}" for code in cause.explains]
+    lines += _proof(cause.code, cases)
+    return "\n".join(lines) + "\n"
+
+
+def _proof(code: str, cases: list[Case]) -> list[str]:
+    injected = [case for case in cases if case.kind == "fault" and case.expect.code == code]
+    quiet = [case for case in cases if case.row == code and case not in injected]
+    lines = []
+    if injected or quiet:
+        lines += ["", "## Tried on real clusters", ""]
+    lines += [f"- named in `{case.id}`: {_prose(case.title)}" for case in injected]
+    lines += [f"- not named in `{case.id}` ({case.kind}): {_prose(case.title)}" for case in quiet]
+    return lines
+
+
+def _link(code: str, catalogue: Mapping[str, Cause]) -> str:
+    cause = catalogue.get(code)
+    return f"[{code}]({code}.md): {_prose(cause.title)}" if cause else f"`{code}`"
+
+
+def _prose(text: str) -> str:
+    """Placeholders such as `<service>` must not be taken for HTML."""
+    return text.replace("<", "\\<")
+
+
+def _cell(text: str) -> str:
+    return _prose(text).replace("|", "\\|")
+
+
+def differences(folder: Path = FOLDER) -> list[str]:
+    """What is missing, out of date or left over in the folder, a line each."""
+    wanted = pages()
+    present = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
+    missing = [f"{name} is missing" for name in wanted.keys() - present.keys()]
+    left_over = [f"{name} belongs to no cause" for name in present.keys() - wanted.keys()]
+    old = [f"{name} is out of date" for name in wanted.keys() & present.keys() if wanted[name] != present[name]]
+    return sorted(missing + left_over + old)
+
+
+def write(folder: Path = FOLDER) -> None:
+    """Makes the folder hold exactly the pages."""
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = pages()
+    for path in folder.glob("*.md"):
+        if path.name not in wanted:
+            path.unlink()
+    for name, text in wanted.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def main(argv: list[str]) -> int:
+    """Exit code 0, or 1 where `--check` finds differences."""
+    if argv != ["--check"]:
+        write()
+        return 0
+    found = differences()
+    for line in found:
+        print(f"docs/causes: {line}")
+    if found:
+        print("run: make docs")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
