@@ -19,7 +19,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from kubectl_netdebug.kube.errors import Unreachable, UnreachableCause
+from kubectl_netdebug.kube.errors import ConfigProblem, Unreachable, UnreachableCause
 from kubectl_netdebug.kube.line import Line
 from kubectl_netdebug.kube.proxies import Proxy
 from kubectl_netdebug.kube.tls import explain
@@ -69,19 +69,26 @@ def _connected(endpoint: Endpoint, host: str, port: int, until: float) -> socket
     addresses = _addresses(endpoint, host, port, until)
     failure: OSError = TimeoutError()
     for index, (family, address) in enumerate(addresses):
-        connection = socket.socket(family, socket.SOCK_STREAM)
+        # An address that swallows packets must leave time for the ones after it.
+        share = (until - time.monotonic()) / (len(addresses) - index)
         try:
-            # An address that swallows packets must leave time for the ones after it.
-            share = (until - time.monotonic()) / (len(addresses) - index)
-            connection.settimeout(max(share, 0.001))
-            connection.connect(address)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            return connection
+            return _connected_to(family, address, max(share, 0.001))
         except OSError as problem:
-            connection.close()
             failure = problem
     raise _not_connected(endpoint, failure) from None
+
+
+def _connected_to(family: int, address: Any, seconds: float) -> socket.socket:
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(seconds)
+        connection.connect(address)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def _not_connected(endpoint: Endpoint, problem: OSError) -> Unreachable:
@@ -111,7 +118,7 @@ def _name_of(problem: OSError) -> str:
 
 def _addresses(endpoint: Endpoint, host: str, port: int, until: float) -> list[tuple[int, Any]]:
     """What the name resolves to; family and socket address of each."""
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, OSError):
         ipaddress.ip_address(host)
         return [_family_and_address(found) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     # The system's resolver cannot be given a time limit, only be left alone.
@@ -157,6 +164,8 @@ def _secured(line: Line, endpoint: Endpoint, context: ssl.SSLContext) -> None:
             f"The API server {endpoint.shown} ended the connection during the TLS handshake "
             f"({problem.strerror or problem}): a firewall or load balancer on the way may do so.",
         ) from None
+    except ValueError as problem:
+        raise ConfigProblem(f"{endpoint.server_name!r} cannot be the name of a TLS server: {problem}.") from None
 
 
 def _through_proxy(line: Line, endpoint: Endpoint, proxy: Proxy) -> None:
@@ -203,7 +212,7 @@ def _socks(line: Line, endpoint: Endpoint, proxy: Proxy) -> None:
         line.sendall(bytes([1, len(user)]) + user + bytes([len(password)]) + password)
         if _exactly(line, 2)[1] != 0:
             raise ValueError("it refuses the user name or password")
-    name = endpoint.host.encode("idna" if not endpoint.host.isascii() else "ascii")[:255]
+    name = endpoint.host.encode("ascii")[:255]
     line.sendall(b"\x05\x01\x00\x03" + bytes([len(name)]) + name + struct.pack("!H", endpoint.port))
     _, outcome, _, kind = _exactly(line, 4)
     if outcome != 0:

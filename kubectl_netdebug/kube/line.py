@@ -83,7 +83,7 @@ class Line:
 
     def close(self) -> None:
         self.cancel()
-        with contextlib.suppress(OSError):
+        with self._lock, contextlib.suppress(OSError):
             self._socket.close()
 
     def _patiently(self, attempt: Callable[[], _Outcome], *, writing: bool) -> _Outcome:

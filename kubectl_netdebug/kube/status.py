@@ -18,6 +18,7 @@ from kubectl_netdebug.kube.errors import (
     Rejected,
     ServerFault,
     Throttled,
+    Unreachable,
 )
 from kubectl_netdebug.kube.rim import admit
 
@@ -26,13 +27,17 @@ _DENIED = re.compile(
     r'User "[^"]*" cannot (?P<verb>\S+) (?:resource|path) "(?P<resource>[^"]*)"'
     r'(?: in API group "[^"]*")?(?: in the namespace "(?P<namespace>[^"]*)")?'
 )
+# Source: Go, net/http/server.go
+_WRONG_SCHEME = b"Client sent an HTTP request to an HTTPS server"
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _LONGEST_RETRY_AFTER = 86_400.0
 
 
 def failure(method: str, path: str, status: int, headers: Mapping[str, str], body: bytes) -> KubeError:
     """The exception for an answer outside 2xx. `path` is as requested, without query."""
-    message = status_message(body) or _plain(status, body)
+    if _WRONG_SCHEME in body:
+        return Unreachable("tls", "The server speaks TLS, but its address begins with http://: it needs https://.")
+    message = status_message(body) or _plain(path, status, body)
     match status:
         case 401:
             return CredentialProblem(f"The API server does not accept the credential: {message}")
@@ -70,7 +75,9 @@ def status_message(body: bytes) -> str | None:
     return message if isinstance(message, str) and message else None
 
 
-def _plain(status: int, body: bytes) -> str:
+def _plain(path: str, status: int, body: bytes) -> str:
+    if status == 404:
+        return f"The API server has nothing at {path}."
     text = re.sub(r"<[^>]*>", " ", body[:4_000].decode("utf-8", "replace"))
     words = " ".join(text.split())[:200]
     return f"HTTP {status}" + (f", {words}" if words else "")

@@ -41,7 +41,7 @@ class Ending:
 
 
 class Streams:
-    """The two directions may be used by two threads, `cancel` by any. Points in time are on `time.monotonic()`."""
+    """The two directions may be used by two threads, `close` by any. Points in time are on `time.monotonic()`."""
 
     def __init__(self, line: Line, read: Callable[[int], bytes], protocol: str) -> None:
         # Imported here: only exec needs it.
@@ -84,11 +84,8 @@ class Streams:
         if self.can_close_stdin:
             self._send(bytes([_CLOSE, STDIN]), until)
 
-    def cancel(self) -> None:
-        """Wakes whoever waits in `receive`; from any thread."""
-        self._line.cancel()
-
     def close(self) -> None:
+        """Ends the connection and wakes whoever waits for it; from any thread."""
         self._line.close()
 
     def _message(self) -> bytes | None:

@@ -113,6 +113,12 @@ def test_a_certificate_for_another_name(tmp_path: Path) -> None:
         assert attempt(server=api.url, certificate_authority=authority, tls_server_name="kubernetes")
 
 
+@pytest.mark.parametrize("name", [".kubernetes", "a" * 300, "ä.example"])
+def test_a_server_name_that_is_none(tmp_path: Path, name: str) -> None:
+    with secure(tmp_path) as (api, authority), pytest.raises(KubeError):
+        attempt(server=api.url, certificate_authority=authority, tls_server_name=name)
+
+
 def test_an_expired_certificate(tmp_path: Path) -> None:
     with secure(tmp_path, expired=True) as (api, authority):
         assert "has expired" in unreachable(server=api.url, certificate_authority=authority).message

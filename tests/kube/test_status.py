@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubectl_netdebug.kube.errors import Forbidden, Garbled, KubeError
+from kubectl_netdebug.kube.errors import Forbidden, Garbled, KubeError, Unreachable
 from kubectl_netdebug.kube.status import failure, retry_after
 from kubectl_netdebug.kube.streams import ending
 
@@ -54,6 +54,17 @@ def test_a_login_page_is_no_api_server() -> None:
     problem = failure("GET", PATH, 302, {}, b"<html><title>Sign in</title></html>")
     assert isinstance(problem, Garbled)
     assert "Sign in" in problem.message
+
+
+def test_http_where_tls_is_spoken() -> None:
+    problem = failure("GET", PATH, 400, {}, b"Client sent an HTTP request to an HTTPS server.\n")
+    assert isinstance(problem, Unreachable)
+    assert (problem.cause, "https://" in problem.message) == ("tls", True)
+
+
+def test_an_api_group_that_is_not_served() -> None:
+    problem = failure("GET", "/apis/x/v1/y", 404, {}, b"404 page not found\n")
+    assert problem.message == "The API server has nothing at /apis/x/v1/y."
 
 
 @pytest.mark.parametrize(
