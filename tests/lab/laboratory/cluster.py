@@ -74,7 +74,7 @@ def _bring_up(home: Home, run: Run, spec: Spec) -> None:
     control_plane.start_api(home, run, machines[CONTROL_PLANE])
     world.start(home, run, machines[WORLD])
     for each in spec.nodes:
-        node.prepare(home, run, spec, each, machines[each.name])
+        node.prepare(home, run, each, machines[each.name])
         cni.configure(run, spec, each, machines[each.name])
     for each in spec.nodes:
         node.wait_for_containerd(home, run, each, machines[each.name])

@@ -20,7 +20,7 @@ NEW_MOUNT, NEW_UTS, NEW_PID, NEW_NET = 0x00020000, 0x04000000, 0x20000000, 0x400
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # Python ignores these; a program it becomes must not inherit that.
-_RESTORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM)
+_RESTORED = (signal.SIGPIPE, signal.SIGXFSZ)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -50,7 +50,7 @@ def create(run: Run, name: str) -> Namespace:
     namespace = Namespace(name, init)
     (run.namespaces / f"{name}.json").write_text(json.dumps(asdict(init)))
     # Private first: nothing mounted in here may show outside. -n: no note of it in the host's /run.
-    namespace.run(f"mount --make-rprivate / && mount -t proc proc /proc && hostname {name} && ip link set lo up")
+    namespace.run(f"mount -n --make-rprivate / && mount -n -t proc proc /proc && hostname {name} && ip link set lo up")
     return namespace
 
 

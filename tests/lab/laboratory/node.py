@@ -46,7 +46,7 @@ def check_place(run: Run) -> None:
             raise LabError(f"the laboratory cannot live in {layer}: set NETLAB to a directory elsewhere", code=2)
 
 
-def prepare(home: Home, run: Run, spec: Spec, node: Node, machine: Namespace) -> None:
+def prepare(home: Home, run: Run, node: Node, machine: Namespace) -> None:
     """Lays out the node's file system and starts containerd with all images in its store; does not wait."""
     root = run.node(node.name)
     (root / "kubelet").mkdir(parents=True)
@@ -70,7 +70,7 @@ def wait_for_containerd(home: Home, run: Run, node: Node, machine: Namespace) ->
 def start(home: Home, run: Run, spec: Spec, node: Node, machine: Namespace) -> None:
     """Starts kubelet and kube-proxy; the API server has to be ready. Does not wait."""
     root = run.node(node.name)
-    (root / "kubelet.json").write_text(json.dumps(_kubelet(run, spec, node), indent=1))
+    (root / "kubelet.json").write_text(json.dumps(_kubelet(run, node), indent=1))
     (root / "proxy.json").write_text(json.dumps(_proxy(run, spec, node), indent=1))
     kubelet = [
         f"{home.bin}/kubelet",
@@ -137,7 +137,7 @@ def _mounts(home: Home, run: Run, node: Node) -> str:
     return "\n".join(lines)
 
 
-def _kubelet(run: Run, spec: Spec, node: Node) -> dict[str, object]:
+def _kubelet(run: Run, node: Node) -> dict[str, object]:
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",

@@ -30,12 +30,7 @@ def register(kubectl: Kubectl, home: Home, spec: Spec) -> None:
 def deploy(kubectl: Kubectl) -> None:
     """Creates the DNS add-on and the application; the controllers have to run."""
     for namespace in BEFORE_PODS:
-        wait_for(
-            f"the service account and the root certificate in {namespace}",
-            lambda namespace=namespace: _populated(kubectl, namespace),  # type: ignore[misc]
-            60,
-            kubectl.run.log("kcm"),
-        )
+        _wait_for_account(kubectl, namespace)
     files = [argument for file in ("coredns.yaml", "default.yaml") for argument in ("-f", str(MANIFESTS / file))]
     kubectl("create", "--validate=false", *files)
 
@@ -53,8 +48,13 @@ def wait_until_ready(kubectl: Kubectl) -> None:
             raise LabError(f"waited 120 s in vain for {what}:\n{_situation(kubectl)}")
 
 
-def _populated(kubectl: Kubectl, namespace: str) -> bool:
-    return not kubectl.attempt("-n", namespace, "get", "sa/default", "cm/kube-root-ca.crt").returncode
+def _wait_for_account(kubectl: Kubectl, namespace: str) -> None:
+    """No Pod is admitted to a namespace without its service account, nor started without the root certificate."""
+
+    def there() -> bool:
+        return not kubectl.attempt("-n", namespace, "get", "sa/default", "cm/kube-root-ca.crt").returncode
+
+    wait_for(f"the default service account of {namespace}", there, 60, kubectl.run.log("kcm"))
 
 
 def _situation(kubectl: Kubectl) -> str:
