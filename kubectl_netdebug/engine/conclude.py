@@ -56,7 +56,7 @@ def conclude(diagnosis: Diagnosis, about: Circumstances) -> Result:
         path=tuple(_hop_line(step) for step in diagnosis.steps),
         unknown=_unknown_lines(diagnosis, decided=bool(causes)),
         changes=about.changes,
-        assumptions=_assumptions(diagnosis),
+        assumptions=_assumptions(diagnosis, decided=bool(causes)),
         run=RunInfo(
             id=about.run_id,
             started_at=about.started_at,
@@ -175,12 +175,12 @@ def _worth_telling(lost: Lost, decided: bool) -> bool:
     return lost.essential or not decided
 
 
-def _assumptions(diagnosis: Diagnosis) -> tuple[str, ...]:
+def _assumptions(diagnosis: Diagnosis, *, decided: bool) -> tuple[str, ...]:
     said = []
     pods = {vantage_of((ask,)) for s in diagnosis.steps for ask in s.used if ask.key.price is Price.POD}
     if pods and not diagnosis.question.source.name:
         said.append(f"the client was chosen ({', '.join(sorted(pods))}); another may see something else: --from")
-    if any(a.unknown.why is Why.NO_CONSENT for s in diagnosis.steps for a in s.lost):
+    if not decided and any(a.unknown.why is Why.NO_CONSENT for s in diagnosis.steps for a in s.lost):
         said.append("judged by configuration alone: no connection was tried (--probe always, or --allow ephemeral)")
     return tuple(said)
 

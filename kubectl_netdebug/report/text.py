@@ -9,13 +9,17 @@ from kubectl_netdebug.report.style import GLYPHS, VERDICT_GLYPHS, Style
 
 def render(result: Result, style: Style, *, wide: bool = False) -> str:
     """The whole text, ending in a newline. `wide` adds hop details, evidence, consequences and versions."""
-    lines = [*_headline(result, style), "", *_path(result, style, wide)]
+    lines = [*_headline(result, style), "", *_path(result, style, wide), ""]
     for cause in result.causes:
         lines += _cause(cause, style, wide, alone=len(result.causes) == 1)
     lines += _unknown(result, style, wide)
     lines += _notes(result, style, wide)
     lines += ["", _footer(result, style, wide)]
-    return style.finish("\n".join(lines) + "\n")
+    return style.finish("\n".join(_without_double_blanks(lines)) + "\n")
+
+
+def _without_double_blanks(lines: list[str]) -> list[str]:
+    return [line for number, line in enumerate(lines) if line or (number and lines[number - 1])]
 
 
 def _headline(result: Result, style: Style) -> list[str]:
@@ -71,7 +75,10 @@ def _cause(cause: CauseLine, style: Style, wide: bool, *, alone: bool) -> list[s
     lines = []
     if not alone:
         order = "first" if cause.primary else "then"
-        lines += ["", *style.labelled(order, f"{cause.summary}  [{cause.code}, {cause.confidence}]")]
+        lines += [
+            *([] if cause.primary else [""]),
+            *style.labelled(order, f"{cause.summary}  [{cause.code}, {cause.confidence}]"),
+        ]
     for number, saw in enumerate(cause.saw or _observations(cause)):
         lines += style.labelled("" if number else "saw", saw)
     lines += style.labelled("means", cause.means)
@@ -95,7 +102,10 @@ def _observations(cause: CauseLine) -> list[str]:
 
 def _fix(fix: FixLine, style: Style) -> list[str]:
     lines = style.labelled("fix", f"{fix.title} ({fix.risk})")
-    lines += [style.strong(line) if style.colour else line for line in fix.command.splitlines()]
+    command = fix.command.splitlines()
+    # A here-document must keep its last line at the margin; everything else reads better indented.
+    margin = "    " if len(command) == 1 else ""
+    lines += [margin + style.strong(line) for line in command]
     if fix.not_pasteable:
         lines += style.labelled("", f"before you paste: {fix.not_pasteable}")
     return lines

@@ -59,9 +59,12 @@ class Lab:
             time.sleep(pause)
             pause = min(pause * 1.5, 1.5)
 
-    def netdebug(self, words: str, *, seconds: float = 120) -> tuple[int, str, str]:
-        """Runs the plugin through kubectl as the person would. Gives exit code, standard output and standard error."""
-        done = self._process(["run", "--", "sh", "-c", f"exec kubectl netdebug {words}"], seconds, None)
+    def netdebug(self, words: str, *, env: str = "", seconds: float = 120) -> tuple[int, str, str]:
+        """Runs the plugin through kubectl as the person would. Gives exit code, standard output and standard error.
+
+        `env` is put before the command: `KUBECONFIG= HOME=/nonexistent`.
+        """
+        done = self._process(["run", "--", "sh", "-c", f"exec env {env} kubectl netdebug {words}"], seconds, None)
         return done.returncode, done.stdout, done.stderr
 
     def nodes(self) -> list[str]:
