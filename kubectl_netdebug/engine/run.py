@@ -16,7 +16,7 @@ from enum import Enum, auto
 from kubectl_netdebug.engine.source import FactSource, Job
 from kubectl_netdebug.model.facts import Answer, Ask, FactKey, Unknown, Why
 from kubectl_netdebug.model.finding import Confidence, Effect, Finding
-from kubectl_netdebug.model.hop import Hop, Outcome, State, skipped, unknown
+from kubectl_netdebug.model.hop import NOT_REACHED, Hop, Outcome, State, skipped, unknown
 from kubectl_netdebug.model.look import Look, Suspended, Unestablished
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.model.step import Explanation, Flow, Step, When
@@ -171,7 +171,7 @@ class Engine:
             if earlier is None or earlier.outcome.state is not State.FAIL:
                 continue
             if has_root_cause(earlier) or not step.follow_failures:
-                return skipped(f"not reached: {earlier.step.title} failed")
+                return skipped(f"{NOT_REACHED}: {earlier.step.title} failed")
         return True
 
     def _settled(self, hop: Hop) -> Settled | None:

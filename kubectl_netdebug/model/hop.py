@@ -50,6 +50,10 @@ class Outcome:
     """(good, all) where the hop is about several things, such as backends."""
 
 
+NOT_REACHED = "not reached"
+"""How the words of a hop begin that was skipped because an earlier one failed."""
+
+
 def passed(saw: str, counts: tuple[int, int] | None = None) -> Outcome:
     """The hop works."""
     return Outcome(State.PASS, saw, counts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubectl_netdebug.model.hop import State
+from kubectl_netdebug.model.hop import NOT_REACHED, State
 from kubectl_netdebug.model.result import CauseLine, FixLine, HopLine, Result, VerdictState
 from kubectl_netdebug.report.style import GLYPHS, VERDICT_GLYPHS, Style
 
@@ -41,19 +41,18 @@ def _headline(result: Result, style: Style) -> list[str]:
 def _path(result: Result, style: Style, wide: bool) -> list[str]:
     if wide:
         return [line for hop in result.path for line in _hop(hop, style)]
-    told = [hop for hop in result.path if not _uninteresting(hop)]
-    parts = [_short_hop(hop) for hop in told]
+    told = [(GLYPHS[hop.state], _short_hop(hop)) for hop in result.path if hop.state is not State.SKIPPED]
+    if any(hop.saw.startswith(NOT_REACHED) for hop in result.path):
+        told.append((GLYPHS[State.SKIPPED], f"{GLYPHS[State.SKIPPED]} the rest was not reached"))
     lines, line = [], "  path   "
-    for part, hop in zip(parts, told, strict=True):
-        if len(line) + len(part) > style.width and line.strip() not in ("path", ""):
+    room = style.width - len(line)
+    for glyph, part in told:
+        if len(part) + 3 > room and room < style.width - 9:
             lines.append(line.rstrip())
-            line = " " * 9
-        line += part.replace(GLYPHS[hop.state], style.glyph(GLYPHS[hop.state]), 1) + "   "
+            line, room = " " * 9, style.width - 9
+        line += part.replace(glyph, style.glyph(glyph), 1) + "   "
+        room -= len(part) + 3
     return [*lines, line.rstrip()]
-
-
-def _uninteresting(hop: HopLine) -> bool:
-    return hop.state is State.SKIPPED and not hop.saw.startswith("not reached")
 
 
 def _short_hop(hop: HopLine) -> str:
