@@ -177,7 +177,8 @@ def _worth_telling(lost: Lost, decided: bool) -> bool:
 
 def _assumptions(diagnosis: Diagnosis, *, decided: bool) -> tuple[str, ...]:
     said = []
-    pods = {vantage_of((ask,)) for s in diagnosis.steps for ask in s.used if ask.key.price is Price.POD}
+    used = [ask for step in diagnosis.steps for ask in step.used if ask.key.price is Price.POD]
+    pods = {vantage_of((ask,)) for ask in used if isinstance(diagnosis.facts.get(ask.key), Known)}
     if pods and not diagnosis.question.source.name:
         said.append(f"the client was chosen ({', '.join(sorted(pods))}); another may see something else: --from")
     if not decided and any(a.unknown.why is Why.NO_CONSENT for s in diagnosis.steps for a in s.lost):

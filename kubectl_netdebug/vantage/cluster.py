@@ -61,7 +61,6 @@ class ClusterSource:
             else:
                 jobs.append(self._job(key))
         jobs += [self._connects(namespace, pod, group) for (namespace, pod), group in connects.items()]
-        self.probes += sum(len(job.keys) for job in jobs for key in job.keys[:1] if key.price is not Price.READ)
         return jobs
 
     def _refusal(self, key: FactKey) -> Unknown | None:
@@ -77,11 +76,13 @@ class ClusterSource:
         return None
 
     def _connects(self, namespace: str, pod: str, keys: list[Connect]) -> Job:
+        self.probes += len(keys)
         return Job(f"connect from {pod}", tuple(keys), lambda: self._pods.connects(namespace, pod, keys), POD_LIMIT)
 
     def _job(self, key: FactKey) -> Job:
         if isinstance(key, api.READS):
             return Job(describe(key), (key,), lambda: {key: api.fetch(self._session, key)}, API_LIMIT)
+        self.probes += 1
         return Job(describe(key), (key,), lambda: {key: self._probe(key)}, POD_LIMIT)
 
     def _probe(self, key: FactKey) -> Answer:

@@ -73,13 +73,14 @@ class ProbeContainers:
         self._lock = threading.Lock()
         self._pod_locks: dict[tuple[str, str], threading.Lock] = {}
         self._ready: dict[tuple[str, str], ProbeContainer] = {}
-        self._changes: list[Change] = []
+        self._refused: dict[tuple[str, str], Unknown] = {}
+        self._added: dict[tuple[str, str], Change] = {}
 
     @property
     def changes(self) -> tuple[Change, ...]:
         """What this run added."""
         with self._lock:
-            return tuple(self._changes)
+            return tuple(self._added.values())
 
     def existing(self, namespace: str, pod: str) -> ProbeContainer | None:
         """The container of a Pod if this run has it already; adds nothing."""
@@ -92,37 +93,45 @@ class ProbeContainers:
         with self._lock:
             lock = self._pod_locks.setdefault(key, threading.Lock())
         with lock:
-            ready = self.existing(namespace, pod)
-            if ready is None:
-                try:
-                    ready = self._obtain(namespace, pod)
-                except errors.KubeError as problem:
-                    raise NoProbe(unknown_from(problem)) from problem
-                with self._lock:
-                    self._ready[key] = ready
+            if key in self._refused:  # what failed once is not tried again: it would only leave more behind
+                raise NoProbe(self._refused[key])
+            ready = self.existing(namespace, pod) or self._obtain_or_remember(namespace, pod)
+            with self._lock:
+                self._ready[key] = ready
             return ready
+
+    def _obtain_or_remember(self, namespace: str, pod: str) -> ProbeContainer:
+        try:
+            return self._obtain(namespace, pod)
+        except errors.KubeError as problem:
+            unknown = unknown_from(problem)
+        except NoProbe as refused:
+            unknown = refused.unknown
+        self._refused[namespace, pod] = unknown
+        raise NoProbe(unknown)
 
     def _obtain(self, namespace: str, name: str) -> ProbeContainer:
         pod = self._get(namespace, name)
-        running = next((c.name for c in pod.ephemeral if _usable(c)), None)
+        running = next((c.name for c in pod.ephemeral if _usable(c) and self._image in ("", c.image)), None)
         if running:
             return ProbeContainer(namespace, name, running)
         container = PREFIX + secrets.token_hex(3)
         body = {"spec": {"ephemeralContainers": [self._spec(container, pod)]}}
         self._patch(pod, body, dry_run=True)
         self._patch(pod, body, dry_run=False)
-        with self._lock:
-            minutes = LIFETIME // 60
-            self._changes.append(
-                Change(
-                    object=f"container {container} in pod {namespace}/{name}",
-                    permanent=True,
-                    removed=False,
-                    cleanup=f"ends by itself within {minutes} minutes; its record goes with the Pod",
-                )
-            )
-        self._await_running(namespace, name, container)
+        self._note(namespace, name, container, f"ends by itself within {LIFETIME // 60} minutes")
+        try:
+            self._await_running(namespace, name, container)
+        except NoProbe:
+            self._note(namespace, name, container, "did not start")
+            raise
         return ProbeContainer(namespace, name, container)
+
+    def _note(self, namespace: str, pod: str, container: str, fate: str) -> None:
+        """Keeps what was added for the result."""
+        what = f"container {container} in pod {namespace}/{pod}"
+        with self._lock:
+            self._added[namespace, pod] = Change(what, True, False, f"{fate}; its record goes with the Pod")
 
     def _get(self, namespace: str, name: str) -> Pod:
         return read_pod(self._session.get(resources.path("pods", namespace, name), deadline=10.0))

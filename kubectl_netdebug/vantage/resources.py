@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 _VERSIONS = {
     "": "v1",
     "apps": "v1",
@@ -23,16 +21,16 @@ def split(resource: str) -> tuple[str, str]:
 
 
 def path(resource: str, namespace: str = "", name: str = "", subresource: str = "") -> str:
-    """The URL path of a resource, list or object. Raises KeyError for a group that this program does not read."""
+    """The path of a list or an object, not percent-encoded: the session does that. Raises KeyError for strange groups."""
     plural, group = split(resource)
     version = _VERSIONS[group]
     root = f"/apis/{group}/{version}" if group else f"/api/{version}"
     parts = [root]
     if namespace:
-        parts += ["namespaces", quote(namespace, safe="")]
+        parts += ["namespaces", namespace]
     parts.append(plural)
     if name:
-        parts.append(quote(name, safe=""))
+        parts.append(name)
     if subresource:
         parts.append(subresource)
     return "/".join(parts)
