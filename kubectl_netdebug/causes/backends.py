@@ -81,12 +81,6 @@ def in_use(found: Iterable[Backend]) -> tuple[Backend, ...]:
     return ready or tuple(b for b in everything if b.endpoint.terminating and b.endpoint.serving)
 
 
-def existing_service(look: Look, asked: Question) -> Service | None:
-    """The Service that was asked about."""
-    service, _ = look.together(asks.the_service(asked), asks.slices_of(asked))
-    return service
-
-
 def backends_asked(look: Look, asked: Question) -> tuple[Backend, ...]:
     """The backends of the Service that was asked about; none where it does not exist."""
     service, slices = look.together(asks.the_service(asked), asks.slices_of(asked))

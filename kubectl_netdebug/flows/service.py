@@ -54,7 +54,8 @@ def _source(look: Look, asked: Question) -> Outcome:
 
 
 def _service(look: Look, asked: Question) -> Outcome:
-    service, _ = look.together(asks.the_service(asked), asks.slices_of(asked))
+    look.foresee(asks.the_service(asked), asks.slices_of(asked))
+    service = look(asks.the_service(asked))
     if service is None:
         return failed(f"there is no Service {asked.service} in namespace {asked.namespace}")
     if asked.port and not ports_asked(service, asked):

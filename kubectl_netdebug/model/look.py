@@ -67,6 +67,10 @@ class Look:
         answers = [(ask, self._answer(ask)) for ask in self._present(asks)]
         return [self._read(ask, answer) if isinstance(answer, Known) else None for ask, answer in answers]
 
+    def foresee(self, *asks: Ask[Any]) -> None:
+        """Has facts fetched side by side that are needed soon, whether or not they can be had."""
+        self._present(list(asks))
+
     def why_unknown(self, ask: Ask[T]) -> Unknown | None:
         """Why a fact cannot be had, or None where it was established."""
         (present,) = self._present([ask])
