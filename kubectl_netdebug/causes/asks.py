@@ -10,13 +10,16 @@ from kubectl_netdebug.model.facts import (
     Ask,
     Connect,
     ConnectFromHere,
+    Http,
     Log,
+    Lookup,
     MayProbe,
     Now,
     Object,
     Objects,
     PodFile,
     Sockets,
+    Tls,
 )
 from kubectl_netdebug.model.objects import tree
 from kubectl_netdebug.model.objects.event import Event, read_event
@@ -27,6 +30,7 @@ from kubectl_netdebug.model.objects.slices import SERVICE_LABEL, EndpointSlice, 
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.net.outcome import Attempt, read_attempt
 from kubectl_netdebug.net.procnet import Listener, listeners
+from kubectl_netdebug.net.spoken import DnsAnswer, HttpAnswer, TlsAnswer, read_dns, read_http, read_tls
 
 SLICES = "endpointslices.discovery.k8s.io"
 
@@ -60,10 +64,38 @@ def services_in(namespace: str) -> Ask[tuple[Service, ...]]:
     return Ask(Objects("services", namespace), lambda v: tuple(s for s in map(read_service, items(v)) if s))
 
 
+def services_everywhere(most: int = 5000) -> Ask[tuple[Service, ...]]:
+    """The Services of all namespaces: dear in large clusters, for questions that only all of them answer."""
+    return Ask(Objects("services", most=most), lambda v: tuple(s for s in map(read_service, items(v)) if s))
+
+
+def service_at(address: str) -> Ask[Service | None]:
+    """The Service that has this ClusterIP, in whatever namespace."""
+
+    def says(service: Service | None) -> str:
+        return (
+            f"{address} is the ClusterIP of {service.namespace}/{service.name}"
+            if service
+            else f"no Service has {address}"
+        )
+
+    return Ask(
+        Objects("services", fields=f"spec.clusterIP={address}"),
+        lambda v: next(filter(None, map(read_service, items(v))), None),
+        says,
+    )
+
+
 def slices_of(asked: Question) -> Ask[tuple[EndpointSlice, ...]]:
     """The EndpointSlices that the Service's label leads to."""
     key = Objects(SLICES, asked.namespace, labels=f"{SERVICE_LABEL}={asked.service}")
     return Ask(key, lambda v: tuple(map(read_slice, items(v))), _describe_slices)
+
+
+def slices_for(namespace: str, service: str) -> Ask[tuple[EndpointSlice, ...]]:
+    """The EndpointSlices of another Service than the one that was asked about."""
+    key = Objects(SLICES, namespace, labels=f"{SERVICE_LABEL}={service}")
+    return Ask(key, lambda v: tuple(map(read_slice, items(v))))
 
 
 def slices_in(namespace: str) -> Ask[tuple[EndpointSlice, ...]]:
@@ -86,6 +118,15 @@ def pods_selected_by(service: Service) -> Ask[tuple[Pod, ...]]:
 def pods_in(namespace: str) -> Ask[tuple[Pod, ...]]:
     """Pods of a namespace, the first 500."""
     return Ask(Objects("pods", namespace), lambda v: tuple(map(read_pod, items(v))))
+
+
+def pods_at(address: str) -> Ask[tuple[Pod, ...]]:
+    """The Pods that have this address, in whatever namespace: several for a node's own."""
+
+    def says(pods: tuple[Pod, ...]) -> str:
+        return f"{address} belongs to Pod {', '.join(p.name for p in pods[:3])}" if pods else f"no Pod has {address}"
+
+    return Ask(Objects("pods", fields=f"status.podIP={address}"), lambda v: tuple(map(read_pod, items(v))), says)
 
 
 def pod_named(namespace: str, name: str) -> Ask[Pod | None]:
@@ -165,6 +206,28 @@ def sockets_of(pod: Pod) -> Ask[tuple[Listener, ...]]:
 def file_in(pod: Pod, path: str, again: int = 0) -> Ask[str]:
     """A small file as a Pod sees it."""
     return Ask(PodFile(pod.namespace, pod.name, path, again), lambda v: v if isinstance(v, str) else "")
+
+
+def lookup(client: Pod, server: str, name: str, record: str = "A") -> Ask[DnsAnswer]:
+    """One DNS question for an absolute name, from a Pod to one server."""
+    return Ask(
+        Lookup(client.namespace, client.name, server, name, record),
+        read_dns,
+        lambda a: f"{name} {record} asked at {server}: {a.words}",
+    )
+
+
+def http(client: Pod, host: str, port: int, host_header: str = "") -> Ask[HttpAnswer]:
+    """One GET of / in plain HTTP."""
+    key = Http(client.namespace, client.name, host, port, host_header=host_header)
+    named = f" (Host: {host_header})" if host_header else ""
+    return Ask(key, read_http, lambda a: f"GET / from {client.name} at {host}:{port}{named}: {a.words}")
+
+
+def tls(client: Pod, host: str, port: int, server_name: str = "") -> Ask[TlsAnswer]:
+    """One TLS handshake; nothing is verified."""
+    key = Tls(client.namespace, client.name, host, port, server_name)
+    return Ask(key, read_tls, lambda a: f"TLS from {client.name} at {host}:{port}: {a.words}")
 
 
 def items(value: Any) -> list[Mapping[str, Any]]:

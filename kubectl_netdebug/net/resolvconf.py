@@ -1,0 +1,37 @@
+"""A resolver's configuration from `/etc/resolv.conf` (format: resolv.conf(5))."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DEFAULT_NDOTS = 1
+
+
+@dataclass(frozen=True)
+class ResolvConf:
+    """What a stub resolver works with; of several `search` lines the last one counts."""
+
+    nameservers: tuple[str, ...]
+    search: tuple[str, ...]
+    ndots: int
+
+    @property
+    def cluster_domain(self) -> str:
+        """`cluster.local` or whatever stands in its place, told by the entry `svc.DOMAIN`; '' where there is none."""
+        return next((entry[4:] for entry in self.search if entry.startswith("svc.") and len(entry) > 4), "")
+
+
+def read_resolv_conf(text: str) -> ResolvConf:
+    """The configuration; unknown lines are passed over."""
+    nameservers: list[str] = []
+    search: tuple[str, ...] = ()
+    ndots = DEFAULT_NDOTS
+    for words in (line.split() for line in text.splitlines()):
+        match words:
+            case ["nameserver", address, *_]:
+                nameservers.append(address)
+            case ["search" | "domain", *names]:
+                search = tuple(name.rstrip(".") for name in names if name.rstrip("."))
+            case ["options", *options]:
+                ndots = next((int(o[6:]) for o in options if o.startswith("ndots:") and o[6:].isdecimal()), ndots)
+    return ResolvConf(tuple(nameservers), search, ndots)
