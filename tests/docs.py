@@ -1,4 +1,4 @@
-"""Writes `docs/causes/`, a page for each cause, from the catalogue and the fault cases.
+"""Writes what is made from the catalogue: `docs/causes/`, a page for each cause, and the texts that `explain` reads.
 
 python -m tests.docs            write the pages
 python -m tests.docs --check    exit 1 and name what differs; write nothing
@@ -6,6 +6,7 @@ python -m tests.docs --check    exit 1 and name what differs; write nothing
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from kubectl_netdebug.model.finding import Cause
 from tests.faults.case import Case, load
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "causes"
+TEXTS = Path(__file__).resolve().parent.parent / "kubectl_netdebug" / "cli" / "catalogue.json"
 INDEX = "README.md"
 GENERATED = "<!-- Written by `make docs` from the catalogue; edit the cause, not this page. -->"
 
@@ -93,6 +95,23 @@ def _cell(text: str) -> str:
     return _prose(text).replace("|", "\\|")
 
 
+def texts() -> str:
+    """The catalogue's texts as JSON, for `explain`: importing every cause takes longer than that command may."""
+    catalogue = {each.cause.code: each.cause for each in explanations()}
+    data = {
+        code: {
+            "title": cause.title,
+            "symptom": cause.symptom,
+            "means": cause.means_plainly,
+            "apart": cause.apart,
+            "mend": cause.mend,
+            "explains": list(cause.explains),
+        }
+        for code, cause in catalogue.items()
+    }
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
 def differences(folder: Path = FOLDER) -> list[str]:
     """What is missing, out of date or left over in the folder, a line each."""
     wanted = pages()
@@ -100,6 +119,8 @@ def differences(folder: Path = FOLDER) -> list[str]:
     missing = [f"{name} is missing" for name in wanted.keys() - present.keys()]
     left_over = [f"{name} belongs to no cause" for name in present.keys() - wanted.keys()]
     old = [f"{name} is out of date" for name in wanted.keys() & present.keys() if wanted[name] != present[name]]
+    if not TEXTS.exists() or TEXTS.read_text(encoding="utf-8") != texts():
+        old.append(f"{TEXTS.name} is out of date")
     return sorted(missing + left_over + old)
 
 
@@ -112,6 +133,7 @@ def write(folder: Path = FOLDER) -> None:
             path.unlink()
     for name, text in wanted.items():
         (folder / name).write_text(text, encoding="utf-8")
+    TEXTS.write_text(texts(), encoding="utf-8")
 
 
 def main(argv: list[str]) -> int:

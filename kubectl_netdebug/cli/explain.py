@@ -1,43 +1,47 @@
-"""`explain CODE`: what the catalogue knows."""
+"""`explain CODE`: what the catalogue knows.
+
+The texts come from `catalogue.json`, which `make docs` writes from the causes: importing every cause would take several
+times as long as the whole command may.
+"""
 
 from __future__ import annotations
 
 import argparse
-import difflib
+import json
+import os
+from typing import Any
 
-from kubectl_netdebug.causes.catalogue import by_code
 from kubectl_netdebug.cli.exits import Exit, UsageProblem
 from kubectl_netdebug.cli.output import style_for, write
-from kubectl_netdebug.model.finding import Cause
-from kubectl_netdebug.report.style import Style
+
+TEXTS = os.path.join(os.path.dirname(__file__), "catalogue.json")
 
 
 def explain(args: argparse.Namespace) -> Exit:
     """One code, or all of them. Raises UsageProblem for a code that does not exist."""
-    catalogue = by_code()
+    with open(TEXTS, encoding="utf-8") as file:
+        catalogue: dict[str, dict[str, Any]] = json.load(file)
     if args.list or not args.code:
         width = max(map(len, catalogue))
-        write("".join(f"{code.ljust(width)}  {cause.title}\n" for code, cause in catalogue.items()))
+        write("".join(f"{code.ljust(width)}  {cause['title']}\n" for code, cause in catalogue.items()))
         return Exit.HEALTHY
-    cause = catalogue.get(args.code)
-    if cause is None:
-        close = difflib.get_close_matches(args.code, catalogue, n=3, cutoff=0.4)
-        hint = f"; closest: {', '.join(close)}" if close else ""
-        raise UsageProblem(f"there is no code {args.code!r}{hint}. See: kubectl netdebug explain --list")
-    write(_page(cause, style_for(args)))
+    if args.code not in catalogue:
+        raise UsageProblem(
+            f"there is no code {args.code!r}{_closest(args.code, catalogue)}. See: kubectl netdebug explain --list"
+        )
+    style = style_for(args)
+    cause = catalogue[args.code]
+    lines = [style.strong(args.code), ""]
+    for label, key in (("is", "title"), ("shows", "symptom"), ("means", "means"), ("apart", "apart"), ("fix", "mend")):
+        lines += style.labelled(label, cause[key])
+    if cause["explains"]:
+        lines += style.labelled("so also", ", ".join(cause["explains"]))
+    write(style.finish("\n".join(lines) + "\n"))
     return Exit.HEALTHY
 
 
-def _page(cause: Cause, style: Style) -> str:
-    lines = [style.strong(cause.code), ""]
-    for label, text in (
-        ("is", cause.title),
-        ("shows", cause.symptom),
-        ("means", cause.means_plainly),
-        ("apart", cause.apart),
-        ("fix", cause.mend),
-    ):
-        lines += style.labelled(label, text)
-    if cause.explains:
-        lines += style.labelled("so also", ", ".join(cause.explains))
-    return style.finish("\n".join(lines) + "\n")
+def _closest(code: str, catalogue: dict[str, Any]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(code, catalogue, n=3, cutoff=0.4)
+    return f"; closest: {', '.join(close)}" if close else ""

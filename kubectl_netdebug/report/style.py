@@ -1,28 +1,9 @@
-"""Glyphs, colours and wrapping for text output."""
+"""Colours, wrapping and what a terminal can show. Imports little: `explain` must not pay for results."""
 
 from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
-
-from kubectl_netdebug.model.hop import State
-from kubectl_netdebug.model.result import VerdictState
-
-GLYPHS = {
-    State.PASS: "✓",
-    State.WARN: "!",
-    State.FAIL: "✗",
-    State.SKIPPED: "–",
-    State.UNKNOWN: "?",
-    State.ERROR: "E",
-}
-
-VERDICT_GLYPHS = {
-    VerdictState.HEALTHY: "✓",
-    VerdictState.PARTIAL: "!",
-    VerdictState.FAULTY: "✗",
-    VerdictState.INCONCLUSIVE: "?",
-}
 
 _COLOURS = {"✓": "32", "!": "33", "✗": "31", "?": "33", "–": "2", "E": "35"}
 

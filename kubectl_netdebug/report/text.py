@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from kubectl_netdebug.model.hop import NOT_REACHED, State
 from kubectl_netdebug.model.result import CauseLine, FixLine, HopLine, Result, VerdictState
-from kubectl_netdebug.report.style import GLYPHS, VERDICT_GLYPHS, Style
+from kubectl_netdebug.report.style import Style
+
+GLYPHS = {
+    State.PASS: "✓",
+    State.WARN: "!",
+    State.FAIL: "✗",
+    State.SKIPPED: "–",
+    State.UNKNOWN: "?",
+    State.ERROR: "E",
+}
+
+VERDICT_GLYPHS = {
+    VerdictState.HEALTHY: "✓",
+    VerdictState.PARTIAL: "!",
+    VerdictState.FAULTY: "✗",
+    VerdictState.INCONCLUSIVE: "?",
+}
 
 
 def render(result: Result, style: Style, *, wide: bool = False) -> str:
