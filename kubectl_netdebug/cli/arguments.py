@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 from kubectl_netdebug import __version__
 from kubectl_netdebug.cli.exits import UsageProblem
@@ -27,6 +28,12 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]
         """Raises UsageProblem."""
         raise UsageProblem(f"{message}. See: {self.prog} --help")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Help and version, written as every other output is."""
+        from kubectl_netdebug.cli.output import write
+
+        write(message)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -63,7 +70,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _shared_flags() -> Parser:
-    """Flags of every command. Defaults are suppressed, so that one given before the command survives the command's own."""
+    """Flags of every command. Without defaults, so that one given before the command survives the command's own."""
     parser = Parser(add_help=False, argument_default=argparse.SUPPRESS, allow_abbrev=False)
     kube = parser.add_argument_group("kubectl's flags")
     kube.add_argument("-n", "--namespace", metavar="NS", help="namespace; else that of the context")

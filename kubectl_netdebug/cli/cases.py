@@ -31,5 +31,5 @@ def folder() -> Path:
 
 def all_cases() -> list[Case]:
     """Every recording, sorted by name."""
-    files = sorted(folder().glob(f"*{SUFFIX}"))
-    return [Case(file.name.removesuffix(SUFFIX), file) for file in files]
+    files = folder().glob(f"*{SUFFIX}")
+    return sorted((Case(file.name.removesuffix(SUFFIX), file) for file in files), key=lambda case: case.name)

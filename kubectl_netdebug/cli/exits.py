@@ -27,3 +27,7 @@ def exit_for(state: VerdictState) -> Exit:
 
 class UsageProblem(Exception):
     """The command line cannot be understood; the message is one sentence."""
+
+
+class OutputProblem(Exception):
+    """Standard output does not take the result, for example because the disk is full; the message is one sentence."""

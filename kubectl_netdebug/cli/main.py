@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from kubectl_netdebug.cli.arguments import parse
-from kubectl_netdebug.cli.exits import Exit, UsageProblem
+from kubectl_netdebug.cli.exits import Exit, OutputProblem, UsageProblem
 from kubectl_netdebug.cli.output import say
 from kubectl_netdebug.kube.errors import ConfigProblem, CredentialProblem, KubeError, Unreachable
 
@@ -25,6 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.UNREACHABLE
     except KubeError as problem:
         say(f"netdebug: {problem.message}")
+        return Exit.INCONCLUSIVE
+    except OutputProblem as problem:
+        say(f"netdebug: {problem}")
         return Exit.INCONCLUSIVE
     except KeyboardInterrupt:
         say("Interrupted.")

@@ -6,6 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from kubectl_netdebug.cli.exits import OutputProblem
+
 if TYPE_CHECKING:
     import argparse
 
@@ -17,15 +19,21 @@ if TYPE_CHECKING:
 
 def style_for(args: argparse.Namespace) -> Style:
     """Width, colours and characters that standard output can take. Pipes get 80 columns and no colour."""
-    import shutil
-
     from kubectl_netdebug.report.style import Style
 
     terminal = sys.stdout.isatty()
     dull = getattr(args, "no_color", False) or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    width = min(100, max(60, shutil.get_terminal_size((80, 24)).columns)) if terminal else 80
+    width = min(100, max(60, _columns())) if terminal else 80
     encoding = (getattr(sys.stdout, "encoding", "") or "ascii").lower()
     return Style(width=width, colour=terminal and not dull, ascii_only="utf" not in encoding)
+
+
+def _columns() -> int:
+    """The terminal's width; 80 where it does not say. (shutil's function loads every archive format.)"""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 def show(result: Result, args: argparse.Namespace) -> None:
@@ -42,13 +50,15 @@ def show(result: Result, args: argparse.Namespace) -> None:
 
 
 def write(text: str) -> None:
-    """To standard output; a reader that went away (`| head`) ends the program quietly."""
+    """To standard output; a reader that went away (`| head`) ends the program quietly. Raises OutputProblem."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as problem:
         # The interpreter would complain when it flushes at exit; there is nothing left to flush to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(problem, BrokenPipeError):
+            raise OutputProblem(f"the result could not be written: {problem.strerror}") from problem
 
 
 def say(text: str) -> None:

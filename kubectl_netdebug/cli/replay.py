@@ -45,7 +45,10 @@ def demo(args: argparse.Namespace) -> Exit:
         write(_listing(cases))
         return Exit.HEALTHY
     case = _choose(cases, args.case)
-    recording = case.read()
+    try:
+        recording = case.read()
+    except (BadRecording, OSError) as problem:
+        raise UsageProblem(f"{case.path}: {problem}") from problem
     result = diagnose_recording(recording)
     say(f"Recorded on a real cluster: {recording.case.get('title', case.name)}")
     say(f"$ {_command(recording)}\n")
@@ -84,7 +87,7 @@ def _change(data: object) -> Change:
 
 def _choose(cases: list[Case], name: str | None) -> Case:
     names = [case.name for case in cases]
-    wanted = name or next((n for n in names if n.startswith(FIRST)), names[0])
+    wanted = name or (FIRST if FIRST in names else names[0])
     exact = next((case for case in cases if case.name == wanted), None)
     if exact:
         return exact
