@@ -40,7 +40,7 @@ class PodVantage:
         for key, attempt in zip(keys, attempts, strict=True):
             if attempt is None:
                 answers[key] = Unknown(Why.ERROR, f"the probe in {pod} gave no result: {_tail(output)}")
-            elif attempt.detail == "no tool":
+            elif attempt.detail == script.NO_TOOL:
                 answers[key] = Unknown(Why.NO_TOOL, "the probe image has no nc, agnhost or bash", "--image")
             else:
                 value = {"outcome": attempt.outcome.value, "ms": attempt.milliseconds, "detail": attempt.detail}

@@ -17,6 +17,9 @@ from kubectl_netdebug.net.text import sanitise
 CONNECT_SECONDS = 2
 """How long one connect may take. Lost SYNs are repeated after 1 s, so a single lost packet is survived."""
 
+NO_TOOL = "no tool"
+"""What the script says where nothing in the image can connect."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -41,13 +44,21 @@ def batch(targets: Sequence[Target], nonce: str, seconds: int = CONNECT_SECONDS)
     )
 
 
-# `nc -z` connects and leaves; dialects without it take `-e PROGRAM`, which starts after the connect and ends it at once.
-# UDP has no connect: one datagram is sent, and an ICMP error within a second says "refused".
+# `nc -z` connects and leaves; dialects without it take `-e PROGRAM`, which starts after the connect and ends it at
+# once. UDP has no connect: one datagram is sent, and an ICMP error within a second says "refused". A host that looks
+# like an option is nobody's address, and hosts reach bash as arguments, never as a part of its program. A `date` that
+# does not know %N prints it, or leaves 10 digits: seconds alone.
 _PRELUDE = """\
 LC_ALL=C; export LC_ALL
 nonce={nonce}
 seconds={seconds}
-now() {{ t=$(date +%s%N 2>/dev/null); case "$t" in *[!0-9]*|'') t=$(cut -d' ' -f1 /proc/uptime); t="${{t%.*}}${{t#*.}}0"; echo "$t";; *) echo "${{t%??????}}";; esac; }}
+now() {{
+  t=$(date +%s%N 2>/dev/null)
+  case "$t" in
+    *[!0-9]*|''|??????????) t=$(cut -d' ' -f1 /proc/uptime); echo "${{t%.*}}${{t#*.}}0";;
+    *) echo "${{t%??????}}";;
+  esac
+}}
 tool=none
 if command -v nc >/dev/null 2>&1; then
   help=$(nc -h 2>&1 </dev/null; nc --help 2>&1 </dev/null)
@@ -64,7 +75,7 @@ tcp() {{
     nc-e) nc -w "$seconds" "$1" "$2" -e true </dev/null 2>&1;;
     nc) nc -v -w "$seconds" "$1" "$2" </dev/null 2>&1;;
     agnhost) case "$1" in *:*) h="[$1]";; *) h=$1;; esac; /agnhost connect --timeout="${{seconds}}s" "$h:$2" 2>&1;;
-    bash) timeout "$seconds" bash -c ': </dev/tcp/'"$1/$2" 2>&1;;
+    bash) timeout "$seconds" bash -c ': <"/dev/tcp/$0/$1"' "$1" "$2" 2>&1;;
     *) echo no tool; return 127;;
   esac
 }}
@@ -76,7 +87,11 @@ udp() {{
 }}
 try() {{
   start=$(now)
-  if [ "$2" = UDP ]; then words=$(udp "$3" "$4" | head -c 300 | tr -d '\\000'); code=$?; else words=$(tcp "$3" "$4"); code=$?; fi
+  case "$2 $3" in
+    *' -'*) words='bad address'; code=1;;
+    UDP*) words=$(udp "$3" "$4" | head -c 300 | tr -d '\\000'); code=$?;;
+    *) words=$(tcp "$3" "$4"); code=$?;;
+  esac
   end=$(now)
   words=$(printf '%s' "$words" | tr '\\n\\r\\t' '   ' | cut -c1-300)
   printf '%s %s %s %s %s: %s\\n' "$nonce" "$1" "$((end - start))" "$code" "$tool" "$words"
@@ -99,19 +114,24 @@ _ERRORS = (
     (re.compile(r"refused", re.I), Outcome.REFUSED),
     (re.compile(r"timed? ?out|TIMEOUT|in progress", re.I), Outcome.TIMED_OUT),
     (re.compile(r"no route to host|host is unreachable|EHOSTUNREACH", re.I), Outcome.HOST_UNREACHABLE),
-    (re.compile(r"network is unreachable|ENETUNREACH", re.I), Outcome.NET_UNREACHABLE),
+    (re.compile(r"network (is )?unreachable|ENETUNREACH", re.I), Outcome.NET_UNREACHABLE),
     (re.compile(r"not permitted|permission denied|EPERM|EACCES", re.I), Outcome.NOT_PERMITTED),
     (re.compile(r"cannot assign|can't assign|EADDRNOTAVAIL|address not available", re.I), Outcome.NO_LOCAL_ADDRESS),
-    (re.compile(r"bad address|resolve|unknown host|^DNS|not known|invalid host", re.I), Outcome.NAME_ERROR),
+    (re.compile(r"bad address|resolve|name resolution|unknown host|^DNS|not known|invalid host", re.I), Outcome.NAME_ERROR),
     (re.compile(r"reset", re.I), Outcome.RESET),
 )
 
 
 def classify(protocol: str, milliseconds: float, code: int, tool: str, words: str) -> Attempt:
-    """The outcome behind a tool's exit code and words. `timeout` ends with 124 (or 143), agnhost prints its own classes."""
+    """The outcome behind a tool's exit code and words.
+
+    `timeout` ends with 124 (or 143); agnhost prints its own classes. Where there is no tool, `detail` is NO_TOOL.
+    """
     detail = sanitise(words, 200)
     milliseconds = max(0.0, milliseconds)
     error = next((outcome for pattern, outcome in _ERRORS if pattern.search(words)), None)
+    if words.strip() == NO_TOOL:
+        return Attempt(Outcome.OTHER, milliseconds, NO_TOOL)
     if protocol == "UDP":
         return Attempt(error if error is Outcome.REFUSED else Outcome.SILENT, milliseconds, detail if error else "")
     if code == 0:

@@ -229,16 +229,12 @@ def test_a_service_that_is_not_as_it_should_be(program: Program, healthy: FakeAp
     _nothing_broke(json.loads(ran.stdout))
 
 
-def test_items_that_are_not_as_they_should_be(program: Program, healthy: FakeApi) -> None:
-    for path in (world.SLICES, world.PODS, world.ALL_SERVICES):
-        for odd in ODD_ITEMS:
-            healthy.on(path, answer(world.listed(odd, odd)))
-            _nothing_broke(
-                json.loads(program.run("service", "wbe" if path == world.ALL_SERVICES else "web", "-o", "json").stdout)
-            )
-        healthy.on(path, answer({"items": None}))
-        _nothing_broke(json.loads(program.run("service", "web", "-o", "json").stdout))
-        healthy.on(path)
+@pytest.mark.parametrize("path", [world.SLICES, world.PODS, world.ALL_SERVICES])
+def test_items_that_are_not_as_they_should_be(program: Program, healthy: FakeApi, path: str) -> None:
+    asked = "wbe" if path == world.ALL_SERVICES else "web"
+    for body in (world.listed(*ODD_ITEMS), {"items": None}):
+        healthy.on(path, answer(body))
+        _nothing_broke(json.loads(program.run("service", asked, "-o", "json").stdout))
 
 
 def test_what_the_cluster_says_cannot_steer_the_terminal(program: Program, api: FakeApi) -> None:
