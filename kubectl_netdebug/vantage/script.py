@@ -117,7 +117,10 @@ _ERRORS = (
     (re.compile(r"network (is )?unreachable|ENETUNREACH", re.I), Outcome.NET_UNREACHABLE),
     (re.compile(r"not permitted|permission denied|EPERM|EACCES", re.I), Outcome.NOT_PERMITTED),
     (re.compile(r"cannot assign|can't assign|EADDRNOTAVAIL|address not available", re.I), Outcome.NO_LOCAL_ADDRESS),
-    (re.compile(r"bad address|resolve|name resolution|unknown host|^DNS|not known|invalid host", re.I), Outcome.NAME_ERROR),
+    (
+        re.compile(r"bad address|resolve|name resolution|unknown host|^DNS|not known|invalid host", re.I),
+        Outcome.NAME_ERROR,
+    ),
     (re.compile(r"reset", re.I), Outcome.RESET),
 )
 
