@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from kubectl_netdebug.engine.describe import describe, reproduce, vantage_of
 from kubectl_netdebug.engine.run import Diagnosis, Found, Lost, Settled
 from kubectl_netdebug.model.facts import Answer, Ask, FactKey, Known, Price, Why
-from kubectl_netdebug.model.finding import Confidence, Effect, Finding
+from kubectl_netdebug.model.finding import Confidence, Effect, Finding, ObjectRef
 from kubectl_netdebug.model.hop import Hop, State
 from kubectl_netdebug.model.result import (
     CauseLine,
@@ -72,15 +72,26 @@ def rank(found: list[Found]) -> tuple[list[Found], dict[Finding, tuple[str, ...]
     """The independent causes in the order in which to mend them, and the codes that each of them explains.
 
     A finding whose code another one explains is a consequence and is not listed by itself, unless it is surer than what
-    would explain it. Confirmed comes before likely, then the earlier hop, then what breaks before what degrades.
+    would explain it. Confirmed comes before likely, then the earlier hop, then what breaks before what degrades. What
+    was found at several hops counts once, as what it is first in that order.
     """
-    serious = [each for each in found if each.finding.effect is not Effect.NOTE]
+    serious = _each_once(sorted((each for each in found if each.finding.effect is not Effect.NOTE), key=_place))
     roots = [each for each in serious if not any(_explains(other, each) for other in serious if other is not each)]
-    roots.sort(key=lambda e: (e.finding.confidence.rank, e.hop.order, e.finding.effect is not Effect.BREAKS))
     consequences = {
         root.finding: tuple(sorted({e.finding.code for e in serious if _explains(root, e)})) for root in roots
     }
     return roots, consequences
+
+
+def _place(found: Found) -> tuple[int, int, bool]:
+    return found.finding.confidence.rank, found.hop.order, found.finding.effect is not Effect.BREAKS
+
+
+def _each_once(found: list[Found]) -> list[Found]:
+    first: dict[tuple[str, ObjectRef], Found] = {}
+    for each in found:
+        first.setdefault((each.finding.code, each.finding.at), each)
+    return list(first.values())
 
 
 def _explains(cause: Found, consequence: Found) -> bool:
@@ -166,7 +177,8 @@ def _unknown_lines(diagnosis: Diagnosis, *, decided: bool) -> tuple[UnknownLine,
     lines: dict[tuple[str, str], UnknownLine] = {}
     for lost in (lost for step in diagnosis.steps for lost in step.lost):
         if _worth_telling(lost, decided):
-            line = UnknownLine(describe(lost.key), lost.unknown.says, lost.unknown.unlock)
+            fact = describe(lost.key) if lost.key else f"check for {lost.by}"
+            line = UnknownLine(fact, lost.unknown.says, lost.unknown.unlock)
             lines.setdefault((line.why, line.unlock), line)
     return tuple(lines.values())
 

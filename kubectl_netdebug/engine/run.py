@@ -1,4 +1,4 @@
-"""Runs a flow. Facts that are missing are gathered over all steps and fetched side by side, until every step is settled.
+"""Runs a flow. Facts that are missing are gathered over all steps and fetched side by side until each step is settled.
 
 Causes are pure and written straight down: one that asks for a missing fact is left by `Suspended` and run again from
 its start when the fact is there. So nobody writes fetching order, and two causes that need one fact cost one read.
@@ -33,9 +33,12 @@ class Found:
 
 @dataclass(frozen=True)
 class Lost:
-    """A fact that a step or a cause needed and could not have. `by` is the hop title or the code that asked."""
+    """A fact that a step or a cause needed and could not have. `by` is the hop title or the code that asked.
 
-    key: FactKey
+    Without a key nothing is missing but the judgement: the cause itself has a defect.
+    """
+
+    key: FactKey | None
     unknown: Unknown
     by: str
     essential: bool
@@ -223,9 +226,7 @@ class Engine:
             if self._strict:
                 raise
             fault = Unknown(Why.ERROR, f"the check itself failed: {type(defect).__name__}: {defect}")
-            keys = list(look.used)
-            if keys:
-                progress.lost.append(Lost(keys[-1], fault, explanation.cause.code, essential=False))
+            progress.lost.append(Lost(None, fault, explanation.cause.code, essential=False))
             return set()
         if finding is not None:
             progress.found.append(Found(explanation.hop, finding, tuple(look.used.values())))
