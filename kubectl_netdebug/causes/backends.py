@@ -1,4 +1,4 @@
-"""What follows from a Service and its slices: the ports asked about, the backends behind them, the Pod to probe from."""
+"""What follows from a Service and its slices: the ports asked about, the backends behind, the Pod to probe from."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from kubectl_netdebug.net.outcome import Attempt
 
 MOST_BACKENDS = 32
 """Backends that are connected to in one run; of more, the first ones are taken and the result says so."""
+
+UNDECLARED = -1
+"""The index of a port that was typed and stands nowhere in the Service."""
 
 PROBE_CONTAINER = "netdebug-"
 """What the names of our ephemeral containers begin with."""
@@ -45,13 +48,15 @@ class Backend:
 
 
 def ports_asked(service: Service, asked: Question) -> tuple[ServicePort, ...]:
-    """The Service ports that the question is about: the one typed (number or name), else all. Empty: not declared."""
-    return tuple(
-        port
-        for port in service.ports
-        if (not asked.port or asked.port in (str(port.port), port.name))
-        and (not asked.protocol or asked.protocol == port.protocol)
-    )
+    """The Service ports that the question is about: the one typed (number or name), else all. Empty: not declared.
+
+    Behind a headless name the Pods' own ports are used, so there the target port may be typed as well.
+    """
+    ports = tuple(p for p in service.ports if not asked.protocol or asked.protocol == p.protocol)
+    typed = tuple(p for p in ports if not asked.port or asked.port in (str(p.port), p.name))
+    if typed or not service.headless:
+        return typed
+    return tuple(p for p in ports if asked.port == p.target)
 
 
 def backends(service: Service, slices: Iterable[EndpointSlice], asked: Question) -> tuple[Backend, ...]:
@@ -64,14 +69,26 @@ def backends(service: Service, slices: Iterable[EndpointSlice], asked: Question)
     found = {}
     for port in ports_asked(service, asked):
         for each in slices:
-            target = each.port_for(port.name, port.protocol)
-            if target is None or target.port is None or each.address_type not in families:
+            number = _number_in(each, port, service)
+            if number is None or each.address_type not in families:
                 continue
             for endpoint in each.endpoints:
                 if endpoint.address:
-                    key = (endpoint.address, target.port, port.protocol, port.index)
-                    found[key] = Backend(endpoint.address, target.port, port.protocol, endpoint, each, port)
+                    key = (endpoint.address, number, port.protocol, port.index)
+                    found[key] = Backend(endpoint.address, number, port.protocol, endpoint, each, port)
     return tuple(found[key] for key in sorted(found))
+
+
+def _number_in(each: EndpointSlice, port: ServicePort, service: Service) -> int | None:
+    """The port that a slice's addresses are used on; None where the slice does not serve this Service port.
+
+    A headless name gives the addresses whatever the ports are called, and clients bring the number themselves.
+    """
+    found = each.port_for(port.name, port.protocol)
+    if found is not None and port.index != UNDECLARED:
+        return found.port
+    by_number = service.headless and (port.index == UNDECLARED or not service.selector)
+    return port.port if by_number else None
 
 
 def in_use(found: Iterable[Backend]) -> tuple[Backend, ...]:
@@ -109,6 +126,17 @@ def client_pod(look: Look, asked: Question) -> Pod:
         raise _no_client(f"no running Pod {whose}in namespace {namespace} to probe from", "--from pod/NAME")
     serving = {backend.pod for backend in backends_asked(look, asked)}
     return min(candidates, key=lambda pod: (not has_probe(pod), pod.name in serving, pod.host_network, pod.name))
+
+
+def client_named(look: Look, asked: Question) -> Pod | None:
+    """The client that the person named, by its API object alone; None where none was named or none is there."""
+    source = asked.source
+    if not source.name:
+        return None
+    if source.kind is SourceKind.POD:
+        return look(asks.pod_named(source.namespace, source.name))
+    pods = [pod for pod in look(asks.pods_in(source.namespace)) if _belongs_to(pod, source)]
+    return min(live_pods(tuple(pods)), key=lambda pod: (not pod.ready, pod.name), default=None)
 
 
 def can_host_probe(pod: Pod) -> bool:

@@ -8,7 +8,30 @@ from kubectl_netdebug.causes.registry import registered
 from kubectl_netdebug.model.finding import Cause
 from kubectl_netdebug.model.step import Explanation
 
-FAMILIES = ("service", "endpoints")
+FAMILIES = (
+    "service",
+    "endpoints",
+    "slices",
+    "destinations",
+    "alias",
+    "tls",
+    "capacity",
+    "ports",
+    "control",
+    "probes",
+    "sockets",
+    "backends_reach",
+    "traffic_policy",
+    "client",
+    "client_proxy",
+    "pod_schedule",
+    "pod_start",
+    "pod_config",
+    "pod_log",
+    "pod_liveness",
+    "pod_crash",
+    "pod_ready",
+)
 """Modules of this package that declare causes, in the order of the path."""
 
 

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from kubectl_netdebug.causes import asks
+from kubectl_netdebug.causes.alias_path import alias_asked
 from kubectl_netdebug.causes.backends import (
-    MOST_BACKENDS,
     Backend,
-    attempts_at,
     backends,
-    backends_asked,
     client_pod,
     in_use,
     live_pods,
     ports_asked,
 )
 from kubectl_netdebug.causes.catalogue import explanations
-from kubectl_netdebug.model.hop import Hop, Outcome, failed, passed, skipped, unknown, warned
+from kubectl_netdebug.causes.trouble import merely_starting
+from kubectl_netdebug.flows import alias, reach
+from kubectl_netdebug.flows.entry import entry
+from kubectl_netdebug.flows.protocol import protocol
+from kubectl_netdebug.model.hop import Hop, Outcome, failed, passed, skipped, warned
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.question import Question, SourceKind
 from kubectl_netdebug.model.step import Flow, Step
-from kubectl_netdebug.net.outcome import Attempt, tally
-from kubectl_netdebug.net.outcome import Outcome as End
-
-STARTING = 60.0
-"""Seconds in which a young Pod may be not ready without anybody worrying."""
-
-TRIES = 3
-"""Connects to a virtual address: enough to see that some backends answer and others do not."""
 
 
 def service_flow() -> Flow:
@@ -36,11 +30,18 @@ def service_flow() -> Flow:
         steps=(
             Step(Hop.SOURCE, "source Pod", _source),
             Step(Hop.SERVICE, "Service", _service),
+            Step(Hop.NAME, "name", alias.name, after=(Hop.SERVICE,)),
             Step(Hop.ENDPOINTS, "endpoints", _endpoints, after=(Hop.SERVICE,)),
             Step(Hop.POD, "Pods", _pods, after=(Hop.SERVICE, Hop.ENDPOINTS), follow_failures=True, essential=False),
-            Step(Hop.SOCKET, "listening socket", _socket, after=before_probes, follow_failures=True, essential=False),
-            Step(Hop.BACKENDS, "each Pod directly", _each_backend, after=before_probes, follow_failures=True),
-            Step(Hop.ADDRESS, "Service address", _address, after=(*before_probes, Hop.BACKENDS)),
+            Step(
+                Hop.SOCKET, "listening socket", reach.socket, after=before_probes, follow_failures=True, essential=False
+            ),
+            Step(Hop.BACKENDS, "each Pod directly", reach.each_backend, after=before_probes, follow_failures=True),
+            Step(Hop.ADDRESS, "Service address", _address, after=(*before_probes, Hop.NAME, Hop.BACKENDS)),
+            Step(Hop.ENTRY, "way in from outside", entry, after=(Hop.SERVICE, Hop.ENDPOINTS), essential=False),
+            Step(
+                Hop.PROTOCOL, "protocol", protocol, after=(*before_probes, Hop.BACKENDS, Hop.ADDRESS), essential=False
+            ),
         ),
         explanations=explanations(),
     )
@@ -62,6 +63,11 @@ def _service(look: Look, asked: Question) -> Outcome:
         declared = ", ".join(map(str, service.ports)) or "none"
         return failed(f"port {asked.port} is not declared (declared: {declared})")
     return passed(service.describe())
+
+
+def _address(look: Look, asked: Question) -> Outcome:
+    """The Service's own address, or that to which its name leads."""
+    return alias.target(look, asked) if alias_asked(look, asked) else reach.address(look, asked)
 
 
 def _endpoints(look: Look, asked: Question) -> Outcome:
@@ -86,11 +92,11 @@ def _endpoints(look: Look, asked: Question) -> Outcome:
 
 
 def _starting(look: Look, asked: Question, backend: Backend) -> bool:
-    """A Pod so young that it may still be on its way to Ready."""
+    """Behind it is a Pod that may still be on its way to Ready."""
     if not backend.pod:
         return False
     pod = look.if_known(asks.pod_named(asked.namespace, backend.pod))
-    return pod is not None and pod.age(look(asks.now())) < STARTING
+    return pod is not None and merely_starting(pod, look(asks.now()))
 
 
 def _pods(look: Look, asked: Question) -> Outcome:
@@ -105,70 +111,7 @@ def _pods(look: Look, asked: Question) -> Outcome:
     if len(ready) == len(pods):
         return passed(f"{len(pods)} of {len(pods)} ready", counts)
     saw = f"{len(ready)} of {len(pods)} ready"
-    young = all(pod.age(look(asks.now())) < STARTING for pod in pods if not pod.ready)
+    young = all(merely_starting(pod, look(asks.now())) for pod in pods if not pod.ready)
     if ready:
         return passed(f"{saw}, the rest starting", counts) if young else warned(saw, counts)
     return failed(saw, counts)
-
-
-def _attempts(look: Look, asked: Question) -> tuple[tuple[Backend, Attempt], ...]:
-    """A connect to every backend in use, or to all of them where none is ready (why not is the question then)."""
-    everything = backends_asked(look, asked)
-    return attempts_at(look, client_pod(look, asked), in_use(everything) or everything)
-
-
-def _socket(look: Look, asked: Question) -> Outcome:
-    attempts = _attempts(look, asked)
-    if not attempts:
-        return skipped("no backend")
-    if any(attempt.outcome.connected for _, attempt in attempts):
-        return passed("accepts connections")
-    refused = [backend for backend, attempt in attempts if attempt.outcome is End.REFUSED and backend.pod]
-    if not refused:
-        return skipped("not judged: no backend answers at all")
-    pod = look(asks.pod_named(asked.namespace, refused[0].pod))
-    if pod is None:
-        return skipped(f"Pod {refused[0].pod} is gone")
-    wanted = refused[0]
-    listening = look(asks.sockets_of(pod))
-    if any(s.port == wanted.port and s.protocol == wanted.protocol and s.reachable_at(pod.ip) for s in listening):
-        return passed(f"{pod.name} listens on {wanted.port}/{wanted.protocol}")
-    seen = ", ".join(map(str, listening[:4])) or "nothing"
-    return failed(f"nothing listens on {wanted.port}/{wanted.protocol} for the Pod's address; listening: {seen}")
-
-
-def _each_backend(look: Look, asked: Question) -> Outcome:
-    attempts = _attempts(look, asked)
-    if not attempts:
-        return skipped("no backend")
-    return _judge([attempt for _, attempt in attempts], len(backends_asked(look, asked)))
-
-
-def _judge(attempts: list[Attempt], total: int) -> Outcome:
-    good = [a for a in attempts if a.outcome.connected]
-    silent = [a for a in attempts if a.outcome is End.SILENT]
-    counts = (len(good), len(attempts))
-    sampled = f" (the first {MOST_BACKENDS} of {total})" if total > MOST_BACKENDS else ""
-    if len(good) + len(silent) == len(attempts):
-        if not good:
-            return unknown("UDP: sent, nothing came back, which a healthy server may do")
-        slowest = max(a.milliseconds for a in good)
-        return passed(f"{len(good)} of {len(attempts)} connected, {slowest:.0f} ms at most{sampled}", counts)
-    saw = tally(attempts) + sampled
-    return warned(saw, counts) if good else failed(saw, counts)
-
-
-def _address(look: Look, asked: Question) -> Outcome:
-    service = look(asks.the_service(asked))
-    if service is None or not service.address:
-        return skipped("no address of its own: clients use the endpoints directly")
-    client = client_pod(look, asked)
-    tried = look.all(
-        [
-            asks.connect(client, service.address, port.port, port.protocol, attempt)
-            for port in ports_asked(service, asked)
-            for attempt in range(TRIES)
-        ]
-    )
-    judged = _judge(list(tried), len(tried))
-    return judged
