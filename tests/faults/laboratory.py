@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -93,7 +94,7 @@ class Lab:
     def _process(self, words: list[str], seconds: float, stdin: str | None) -> subprocess.CompletedProcess[str]:
         try:
             return subprocess.run(
-                [str(NETLAB), "--name", self.name, *words],
+                [sys.executable, str(NETLAB), "--name", self.name, *words],
                 capture_output=True,
                 text=True,
                 errors="replace",
