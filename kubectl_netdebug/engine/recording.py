@@ -69,7 +69,7 @@ class Recording:
                 changes=tuple(dict(change) for change in data.get("changes", ())),
                 case=dict(data.get("case", {})),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as problem:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as problem:
             raise BadRecording(f"This recording cannot be read: {type(problem).__name__}: {problem}") from problem
 
 

@@ -28,12 +28,19 @@ class Listener:
     @property
     def loopback(self) -> bool:
         """Only processes inside the Pod can reach it."""
-        return ipaddress.ip_address(self.address).is_loopback
+        return self._plain.is_loopback
 
     @property
     def wildcard(self) -> bool:
         """Bound to every address of its family (an IPv6 wildcard usually takes IPv4 too)."""
-        return ipaddress.ip_address(self.address).is_unspecified
+        return self._plain.is_unspecified
+
+    @property
+    def _plain(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+        """The IPv4 address behind a mapped one, as Java programs bind: Python before 3.13 does not look behind it."""
+        address = ipaddress.ip_address(self.address)
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        return mapped or address
 
     def reachable_at(self, pod_ip: str) -> bool:
         """Whether a connection to the Pod's own address reaches this socket."""

@@ -29,7 +29,7 @@ class ServicePort:
         """The target port where it is a number; None for a name."""
         if not self.target:
             return self.port
-        return int(self.target) if self.target.isdecimal() else None
+        return int(self.target) if self.target.isdecimal() and len(self.target) <= 5 else None
 
     def __str__(self) -> str:
         name = f" ({self.name})" if self.name else ""
