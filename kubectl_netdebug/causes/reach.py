@@ -66,8 +66,11 @@ def effect_on(attempts: Iterable[tuple[Backend, Attempt]]) -> Effect:
 
 
 def refusing(look: Look, asked: Question) -> tuple[Refusing, ...]:
-    """The first refusing backends with what listens in their Pods, at least one for each port of the Service."""
-    refused = [b for b, attempt in tried(look, asked) if attempt.outcome is End.REFUSED and b.pod]
+    """The first refusing backends with what listens in their Pods, at least one for each port of the Service.
+
+    Silence after UDP is looked into as well: an ICMP error that says "refused" does not always come back.
+    """
+    refused = [b for b, attempt in tried(look, asked) if attempt.outcome in (End.REFUSED, End.SILENT) and b.pod]
     chosen = _spread(refused)
     pods = look.all([asks.pod_named(asked.namespace, b.pod) for b in chosen])
     there = [(b, pod) for b, pod in zip(chosen, pods, strict=True) if pod is not None]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from kubectl_netdebug.causes import asks
 from kubectl_netdebug.causes.backends import Backend, client_pod
 from kubectl_netdebug.causes.reach import serving_containers, tried
-from kubectl_netdebug.model.facts import Ask
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.pod import Pod
 from kubectl_netdebug.model.objects.service import ServicePort
@@ -63,10 +62,11 @@ def _ask_all(look: Look, asked: Question, chosen: list[Backend], attempt: int = 
     if not chosen:
         return []
     client = client_pod(look, asked)
-    wanted: list[Ask[HttpAnswer]] = [
+    wanted = [
         asks.http_get(client, b.address, b.port, path=_path(look, asked, b) or "/", attempt=attempt) for b in chosen
     ]
-    return [(b, answer) for b, answer in zip(chosen, look.all_known(wanted), strict=True) if answer is not None]
+    answers = look.all_known(wanted)
+    return [(b, answer) for b, answer in zip(chosen, answers, strict=True) if answer is not None]
 
 
 def _waiting(look: Look, asked: Question, backend: Backend) -> int:

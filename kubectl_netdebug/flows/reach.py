@@ -27,11 +27,11 @@ def socket(look: Look, asked: Question) -> Outcome:
     if not attempts:
         return skipped("no backend")
     works = any(attempt.outcome.connected for _, attempt in attempts)
-    if not any(attempt.outcome is End.REFUSED for _, attempt in attempts):
+    if not any(attempt.outcome in (End.REFUSED, End.SILENT) for _, attempt in attempts):
         return passed("accepts connections") if works else skipped("not judged: no backend answers at all")
     looked_into = refusing(look, asked)
     if not looked_into:
-        return skipped("not judged: the sockets of the refusing Pods could not be read")
+        return skipped("not judged: the sockets of the Pods could not be read")
     deaf = next((each for each in looked_into if not each.is_open), None)
     if deaf is None:
         backend = looked_into[0].backend

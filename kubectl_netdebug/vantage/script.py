@@ -80,8 +80,16 @@ tcp() {{
   esac
 }}
 udp() {{
+  case "$1" in *:*) h="[$1]";; *) h=$1;; esac
   case $tool in
-    nc*) printf '\\n' | nc -u -w 1 "$1" "$2" 2>&1;;
+    nc*)
+      if printf '%s' "$help" | grep -Eq -- '(^|[[:space:][])-[0-9A-Za-z]*u'; then
+        printf '\\n' | nc -u -w 1 "$1" "$2" 2>&1
+      elif command -v nslookup >/dev/null 2>&1 && command -v timeout >/dev/null 2>&1; then
+        timeout 1 nslookup -type=a netdebug "$h:$2" 2>&1
+      else echo no tool; return 127
+      fi;;
+    agnhost) /agnhost connect --protocol=udp --timeout=1s "$h:$2" 2>&1;;
     *) echo no tool; return 127;;
   esac
 }}

@@ -122,8 +122,10 @@ def test_udp_tells_refused_from_silent(tools: Path) -> None:
         attempts = read_batch(run("sh", tools, targets), NONCE, targets)
 
     assert attempts[0]
-    assert attempts[0].outcome is Outcome.SILENT
     assert attempts[1]
+    if attempts[0].detail == NO_TOOL:
+        pytest.skip("the nc of this machine does not do UDP")
+    assert attempts[0].outcome is Outcome.SILENT
     assert attempts[1].outcome in (Outcome.REFUSED, Outcome.SILENT)  # some nc do not tell
 
 
