@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
+from typing import Any
 
 from kubectl_netdebug.causes import asks
-from kubectl_netdebug.causes.backends import live_pods, ports_asked
+from kubectl_netdebug.causes.backends import ports_asked
 from kubectl_netdebug.causes.registry import explains
 from kubectl_netdebug.model.command import Fix, Risk, json_patch, kubectl
 from kubectl_netdebug.model.finding import Cause, Finding, ObjectRef
 from kubectl_netdebug.model.hop import Hop
 from kubectl_netdebug.model.look import Look
+from kubectl_netdebug.model.objects import tree
+from kubectl_netdebug.model.objects.service import Service, ServicePort
 from kubectl_netdebug.model.question import Question
 
 SERVICE_MISSING = Cause(
@@ -29,60 +33,71 @@ def service_missing(look: Look, asked: Question) -> Finding | None:
     """The Service is not there; names close to it are."""
     if look(asks.the_service(asked)) is not None:
         return None
-    namespace = look.if_known(asks.raw_object("namespaces", "", asked.namespace))
+    namespace = asks.raw_object("namespaces", "", asked.namespace)
+    if look.if_known(namespace) is None and look.why_unknown(namespace) is None:
+        return _no_namespace(look, asked)
     elsewhere = look.if_known(asks.services_in("")) or ()
     if any(service.name == asked.service for service in elsewhere):
         return None  # it lives in another namespace: service-wrong-namespace
-    here = [s.name for s in elsewhere if s.namespace == asked.namespace] or [
-        s.name for s in look.if_known(asks.services_in(asked.namespace)) or ()
-    ]
-    close = difflib.get_close_matches(asked.service, here, n=3, cutoff=0.5)
-    if namespace is None and look.why_unknown(asks.raw_object("namespaces", "", asked.namespace)) is None:
-        return _no_namespace(look, asked)
+    here = look.if_known(asks.services_in(asked.namespace)) or ()
+    close = difflib.get_close_matches(asked.service, [s.name for s in here], n=3, cutoff=0.5)
     return SERVICE_MISSING.confirmed(
         at=ObjectRef("Service", asked.namespace, asked.service),
         service=asked.service,
         namespace=asked.namespace,
         closest=f"; closest: {', '.join(close)}" if close else "",
-        fixes=(
-            Fix(
-                f"ask about {close[0]}", kubectl("get", "service", close[0], namespace=asked.namespace), Risk.READ_ONLY
-            ),
-        )
-        if close
-        else _expose(look, asked),
+        fixes=(_ask_about(close[0], asked.port, asked.namespace),) if close else _expose(look, asked, here),
     )
 
 
+def _ask_about(service: str, port: str, namespace: str) -> Fix:
+    destination = f"{service}:{port}" if port else service
+    command = kubectl("netdebug", "service", destination, namespace=namespace)
+    return Fix(f"use {destination} in the client; ask about it", command, Risk.READ_ONLY)
+
+
 def _no_namespace(look: Look, asked: Question) -> Finding:
-    names = [ns for ns in _namespaces(look) if ns]
+    services = look.if_known(asks.services_in("")) or ()
+    names = sorted({service.namespace for service in services})
     close = difflib.get_close_matches(asked.namespace, names, n=3, cutoff=0.5)
+    owners = [s.namespace for s in services if s.name == asked.service]
+    meant = next((name for name in close if name in owners), owners[0] if len(owners) == 1 else "")
+    listing = Fix("list the namespaces", kubectl("get", "namespaces"), Risk.READ_ONLY)
     return SERVICE_MISSING.confirmed(
         at=ObjectRef("Namespace", "", asked.namespace),
         service=asked.service,
         namespace=asked.namespace,
         closest=", because there is no such namespace" + (f"; closest: {', '.join(close)}" if close else ""),
-        fixes=(Fix("list the namespaces", kubectl("get", "namespaces"), Risk.READ_ONLY),),
+        fixes=(_ask_about(asked.service, asked.port, meant),) if meant else (listing,),
+        saw=f"namespace {asked.namespace}: not found",
     )
 
 
-def _namespaces(look: Look) -> list[str]:
-    services = look.if_known(asks.services_in("")) or ()
-    return sorted({service.namespace for service in services})
-
-
-def _expose(look: Look, asked: Question) -> tuple[Fix, ...]:
-    """Putting a Service in front of the Deployment of the same name, where there is one with a declared port."""
-    deployment = look.if_known(asks.raw_object("deployments.apps", asked.namespace, asked.service))
-    pods = live_pods(look.if_known(asks.pods_in(asked.namespace)) or ())
-    ports = [port.port for pod in pods if pod.name.startswith(asked.service + "-") for port in pod.ports]
-    if deployment is None or not ports:
+def _expose(look: Look, asked: Question, services: tuple[Service, ...]) -> tuple[Fix, ...]:
+    """Putting a Service in front of the one Deployment that is meant: of the same name, or the only one without any."""
+    deployments = look.if_known(asks.objects_in("deployments.apps", asked.namespace)) or []
+    bare = [d for d in deployments if not any(_serves(s, d) for s in services)]
+    named = [d for d in bare if tree.text(d, "metadata", "name") == asked.service]
+    meant = named or bare
+    if len(meant) != 1:
+        return ()
+    deployment = tree.text(meant[0], "metadata", "name")
+    containers = tree.entries(meant[0], "spec", "template", "spec", "containers")
+    declared = [tree.number(p, "containerPort") for c in containers for p in tree.entries(c, "ports")]
+    if not declared:
         return ()
     port = asked.port if asked.port.isdecimal() else "80"
+    target = port if int(port) in declared else str(declared[0])
     command = kubectl(
-        "expose", "deployment", asked.service, f"--port={port}", f"--target-port={ports[0]}", namespace=asked.namespace
+        *("expose", "deployment", deployment, f"--name={asked.service}", f"--port={port}", f"--target-port={target}"),
+        namespace=asked.namespace,
     )
-    return (Fix(f"create the Service in front of Deployment {asked.service}", command),)
+    return (Fix(f"create the Service in front of Deployment {deployment}", command),)
+
+
+def _serves(service: Service, deployment: Mapping[str, Any]) -> bool:
+    labels = tree.labels(deployment, "spec", "template", "metadata", "labels")
+    return bool(service.selector) and all(labels.get(k) == v for k, v in service.selector.items())
 
 
 SERVICE_PORT_UNDECLARED = Cause(
@@ -100,24 +115,58 @@ SERVICE_PORT_UNDECLARED = Cause(
 def service_port_undeclared(look: Look, asked: Question) -> Finding | None:
     """The port that was typed is none of the Service's."""
     service = look(asks.the_service(asked))
-    if service is None or service.is_alias or service.headless or not asked.port or ports_asked(service, asked):
+    if service is None or not asked.port or ports_asked(service, asked):
         return None
-    declared = ", ".join(map(str, service.ports))
+    declared = ", ".join(map(str, service.ports)) or "none"
+    meant = _meant(look, service, asked)
+    hint = f"; {asked.port} is the Pods' port behind {meant.port}" if meant and asked.port.isdecimal() else ""
+    use = (_ask_about(service.name, str(meant.port), asked.namespace),) if meant else ()
     return SERVICE_PORT_UNDECLARED.confirmed(
         at=service.field("spec.ports"),
         service=service.name,
         port=asked.port,
-        declared=declared,
-        fixes=_declare_port(asked),
+        declared=declared + hint,
+        fixes=(*use, *_declare_port(service, asked, meant)),
         saw=f"spec.ports of Service {service.name}: {declared}",
     )
 
 
-def _declare_port(asked: Question) -> tuple[Fix, ...]:
+def _meant(look: Look, service: Service, asked: Question) -> ServicePort | None:
+    """The declared port that was probably meant: that in front of the number typed, or that of the likest name."""
+    if not asked.port.isdecimal():
+        names = [port.name for port in service.ports if port.name]
+        close = difflib.get_close_matches(asked.port, names, n=1, cutoff=0.5)
+        by_name = next((port for port in service.ports if close and port.name == close[0]), None)
+        return by_name or (service.ports[0] if len(service.ports) == 1 else None)
+    slices = look.if_known(asks.slices_of(asked)) or ()
+    for port in service.ports:
+        behind = {found.port for each in slices if (found := each.port_for(port.name, port.protocol))}
+        if int(asked.port) in (*behind, port.target_number):
+            return port
+    return None
+
+
+def _declare_port(service: Service, asked: Question, meant: ServicePort | None) -> tuple[Fix, ...]:
+    """The typed number as one more port; several ports must all be named, so a nameless one gets a name first."""
     if not asked.port.isdecimal():
         return ()
-    entry = {"name": f"port-{asked.port}", "port": int(asked.port), "targetPort": int(asked.port), "protocol": "TCP"}
-    command = json_patch(
-        "service", asked.service, [{"op": "add", "path": "/spec/ports/-", "value": entry}], asked.namespace
-    )
-    return (Fix(f"declare port {asked.port} (if the Pods listen on it)", command),)
+    like = meant or (service.ports[0] if len(service.ports) == 1 else None)
+    number = int(asked.port)
+    entry = {
+        "name": f"port-{number}",
+        "port": number,
+        "targetPort": (like.target_number or like.target) if like else number,
+        "protocol": asked.protocol or (like.protocol if like else "TCP"),
+    }
+    naming = [
+        {"op": "add", "path": f"/spec/ports/{port.index}/name", "value": f"port-{port.port}"}
+        for port in service.ports
+        if not port.name
+    ]
+    where = {"op": "add", "path": "/spec/ports/-" if service.ports else "/spec/ports"}
+    operation = {**where, "value": entry if service.ports else [entry]}
+    command = json_patch("service", service.name, [*naming, operation], service.namespace)
+    title = f"declare port {number} in front of the Pods' port {entry['targetPort']}"
+    if naming and not service.selector:
+        return (Fix(title, command, not_pasteable="its hand-made slices must get the same port names"),)
+    return (Fix(title, command),)

@@ -12,7 +12,7 @@ from kubectl_netdebug.model.objects import tree
 
 
 @dataclass(frozen=True)
-class HttpAnswer:
+class HttpReply:
     """How one GET ended; `status` is 0 where no HTTP answer came."""
 
     outcome: str
@@ -46,9 +46,9 @@ _WANTS_TLS = re.compile(
 )
 
 
-def read_http(value: Any) -> HttpAnswer:
+def read_reply(value: Any) -> HttpReply:
     """The view of an `Http` fact's value."""
-    return HttpAnswer(
+    return HttpReply(
         outcome=tree.text(value, "outcome"),
         status=tree.number(value, "status"),
         reason=tree.text(value, "reason"),
