@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from kubectl_netdebug.causes import asks
 from kubectl_netdebug.causes.backends import Backend, client_pod
 from kubectl_netdebug.causes.owners import owner_of
-from kubectl_netdebug.causes.reach import Refusing, closed, effect_on, tried
+from kubectl_netdebug.causes.reach import Refusing, closed, effect_on, tried, working_siblings
 from kubectl_netdebug.causes.registry import explains
+from kubectl_netdebug.causes.starting import still_starting
 from kubectl_netdebug.causes.talk import mute
 from kubectl_netdebug.model.command import Fix, Risk, kubectl
 from kubectl_netdebug.model.finding import Cause, Effect, Finding, ObjectRef
@@ -35,8 +36,8 @@ def deaf_backend(look: Look, asked: Question) -> Finding | None:
     """A Pod in which nothing listens on the port, while Pods of the same workload do."""
     attempts = tried(look, asked)
     for refusing in closed(look, asked):
-        siblings = _working_siblings(look, asked, refusing)
-        if not siblings or refusing.on_port:
+        siblings = working_siblings(look, asked, refusing)
+        if not siblings or refusing.on_port or still_starting(look, asked, refusing):
             continue
         owner = owner_of(look, refusing.pod)
         if not any(owner_of(look, pod) == owner for pod in siblings):
@@ -71,7 +72,7 @@ def hung_backend(look: Look, asked: Question) -> Finding | None:
         tuple(
             said
             for said in (
-                f"GET from {first.backend.label}, twice: {first.answer.words}",
+                f"GET from {first.backend.label}: {first.answer.words}",
                 waits,
                 "other backends answer on the same port" if first.siblings_answer else "",
             )
@@ -103,17 +104,6 @@ def _partly_dead(
     )
 
 
-def _working_siblings(look: Look, asked: Question, refusing: Refusing) -> list[Pod]:
-    """Pods that accept on the same port of the Service."""
-    works = [
-        b.pod
-        for b, attempt in tried(look, asked)
-        if attempt.outcome.connected and b.service_port == refusing.backend.service_port and b.pod
-    ]
-    pods = look.all([asks.pod_named(asked.namespace, name) for name in works[:8]])
-    return [pod for pod in pods if pod is not None]
-
-
 SELECTOR_TOO_BROAD = Cause(
     code="service-selector-too-broad",
     title="The selector takes in Pods of another application",
@@ -137,7 +127,7 @@ def selector_too_broad(look: Look, asked: Question) -> Finding | None:
     if service is None or not service.selector:
         return None
     for refusing in closed(look, asked):
-        wanted = _working_siblings(look, asked, refusing)
+        wanted = working_siblings(look, asked, refusing)
         foreign = owner_of(look, refusing.pod)
         owners = {owner_of(look, pod) for pod in wanted}
         if not wanted or foreign in owners or refusing.on_port:

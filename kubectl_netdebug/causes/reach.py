@@ -18,6 +18,8 @@ from kubectl_netdebug.net.procnet import Listener
 MOST_LOOKED_INTO = 4
 """Refusing Pods whose sockets are read in one run; one cause rarely needs more to be told from another."""
 
+MOST_SIBLINGS = 8
+
 
 @dataclass(frozen=True)
 class Refusing:
@@ -81,6 +83,17 @@ def refusing(look: Look, asked: Question) -> tuple[Refusing, ...]:
 def closed(look: Look, asked: Question) -> tuple[Refusing, ...]:
     """Those of the refusing Pods in which nothing listens for the Pod's address."""
     return tuple(each for each in refusing(look, asked) if not each.is_open)
+
+
+def working_siblings(look: Look, asked: Question, refusing: Refusing) -> list[Pod]:
+    """Pods that accept on the same port of the Service, the first few."""
+    works = [
+        b.pod
+        for b, attempt in tried(look, asked)
+        if attempt.outcome.connected and b.service_port == refusing.backend.service_port and b.pod
+    ]
+    pods = look.all([asks.pod_named(asked.namespace, name) for name in works[:MOST_SIBLINGS]])
+    return [pod for pod in pods if pod is not None]
 
 
 def untranslated(look: Look, asked: Question) -> tuple[Backend, ...]:

@@ -18,20 +18,14 @@ from kubectl_netdebug.causes.reach import (
     untranslated,
 )
 from kubectl_netdebug.causes.registry import explains
+from kubectl_netdebug.causes.starting import MESH_PORTS, still_starting
 from kubectl_netdebug.model.command import Fix, Risk, json_patch, patch
 from kubectl_netdebug.model.finding import Cause, Finding
 from kubectl_netdebug.model.hop import Hop
 from kubectl_netdebug.model.look import Look
-from kubectl_netdebug.model.objects.pod import Container
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.net.outcome import Outcome as End
 from kubectl_netdebug.net.procnet import Listener
-
-YOUNG = 180.0
-"""Seconds after its start in which a container may still be on its way to listening."""
-
-MESH_PORTS = range(15000, 15100)
-"""Ports of sidecar proxies; never the application's."""
 
 APP_LOOPBACK_BIND = Cause(
     code="app-loopback-bind",
@@ -134,7 +128,12 @@ def targetport_wrong(look: Look, asked: Question) -> Finding | None:
     working = {b.service_port.index for b, attempt in tried(look, asked) if attempt.outcome.connected}
     for refusing in closed(look, asked):
         index = refusing.backend.service_port.index
-        if index in working or _not_there_yet(look, refusing) or not _runs(refusing) or _other_protocol(refusing):
+        if (
+            index in working
+            or still_starting(look, asked, refusing)
+            or not _runs(refusing)
+            or _other_protocol(refusing)
+        ):
             continue
         if refusing.on_port or not (others := _candidates(refusing)):
             continue
@@ -216,8 +215,8 @@ EARLY_READY = Cause(
 def early_ready(look: Look, asked: Question) -> Finding | None:
     """A young container without a readiness probe is in the endpoints and does not listen."""
     for refusing in closed(look, asked):
-        container = _starting(look, refusing)
-        if container is None or refusing.on_port or _other_protocol(refusing) or not _not_there_yet(look, refusing):
+        container = still_starting(look, asked, refusing)
+        if container is None or refusing.on_port or _other_protocol(refusing):
             continue
         port, pod = refusing.backend.port, refusing.pod
         owner = owner_of(look, pod)
@@ -245,26 +244,6 @@ def early_ready(look: Look, asked: Question) -> Finding | None:
             ),
         )
     return None
-
-
-def _starting(look: Look, refusing: Refusing) -> Container | None:
-    """The container that the port belongs to, where it started a short while ago and nothing probes its readiness."""
-    if refusing.backend.protocol != "TCP":
-        return None
-    container = container_for(refusing.pod, refusing.backend.port, "TCP")
-    if container is None or container.readiness or container.startup or container.running_since is None:
-        return None
-    young = (look(asks.now()) - container.running_since).total_seconds() < YOUNG
-    return container if young and container.state == "running" else None
-
-
-def _not_there_yet(look: Look, refusing: Refusing) -> bool:
-    """A young container without probe, and no listener in the Pod that could be it on another port."""
-    container = _starting(look, refusing)
-    if container is None:
-        return False
-    neighbours = {p.port for c in serving_containers(refusing.pod) if c is not container for p in c.ports}
-    return not any(p not in neighbours and p not in MESH_PORTS for p in (s.port for s in refusing.elsewhere))
 
 
 HEADLESS_PORT = Cause(

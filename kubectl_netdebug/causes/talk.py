@@ -37,20 +37,19 @@ class Mute:
 
 
 def mute(look: Look, asked: Question) -> tuple[Mute, ...]:
-    """Backends that leave a request unanswered twice, where a sibling answers or connections pile up."""
+    """Backends that leave a request unanswered: connections pile up in them, or they do so twice and a sibling answers."""
     spoken = _spoken_to(look, asked)
-    silent = [b for b, answer in spoken if answer.nothing]
-    if not silent:
-        return ()
-    again = _ask_all(look, asked, silent, attempt=1)
-    found = []
-    for backend, answer in again:
-        siblings = any(a.answered for b, a in spoken if b.service_port == backend.service_port)
-        if answer.nothing:
-            waiting = _waiting(look, asked, backend)
-            if siblings or waiting:
-                found.append(Mute(backend, answer, siblings, waiting))
+    silent = [(b, answer) for b, answer in spoken if answer.nothing]
+    stuck = [(b, answer, _waiting(look, asked, b)) for b, answer in silent]
+    found = [Mute(b, answer, _siblings_answer(spoken, b), waiting) for b, answer, waiting in stuck if waiting]
+    doubtful = [b for b, _, waiting in stuck if not waiting and _siblings_answer(spoken, b)]
+    again = _ask_all(look, asked, doubtful, attempt=1)
+    found += [Mute(b, answer, siblings_answer=True) for b, answer in again if answer.nothing]
     return tuple(found)
+
+
+def _siblings_answer(spoken: list[tuple[Backend, HttpAnswer]], backend: Backend) -> bool:
+    return any(answer.answered for b, answer in spoken if b.service_port == backend.service_port)
 
 
 def _spoken_to(look: Look, asked: Question) -> list[tuple[Backend, HttpAnswer]]:
