@@ -54,9 +54,12 @@ def ports_asked(service: Service, asked: Question) -> tuple[ServicePort, ...]:
     """
     ports = tuple(p for p in service.ports if not asked.protocol or asked.protocol == p.protocol)
     typed = tuple(p for p in ports if not asked.port or asked.port in (str(p.port), p.name))
-    if typed or not service.headless:
-        return typed
-    return tuple(p for p in ports if asked.port == p.target)
+    behind = tuple(p for p in ports if asked.port == p.target) if service.headless else ()
+    if typed or behind:
+        return typed or behind
+    if asked.port.isdecimal() and (service.headless or service.is_alias):
+        return (ServicePort(UNDECLARED, "", int(asked.port), asked.protocol or "TCP", "", 0, ""),)
+    return ()
 
 
 def backends(service: Service, slices: Iterable[EndpointSlice], asked: Question) -> tuple[Backend, ...]:
