@@ -205,8 +205,8 @@ class PodFile(FactKey):
 class Tls(FactKey):
     """What a TLS client of a Pod is shown.
 
-    Value: `{"outcome": "tls"|"not-tls"|"closed"|a connect outcome, "alert": str, "protocol": str, "chain": [certificate]}` with
-    certificates as `{"subject", "issuer", "notBefore", "notAfter", "names": [...], "selfSigned": bool}`.
+    Value: `{"outcome": "tls"|"not-tls"|"closed"|a connect outcome, "alert": str, "protocol": str,
+    "chain": [certificate]}` with certificates as `{"subject", "issuer", "notBefore", "notAfter", "names": [...], "selfSigned": bool}`.
     """
 
     price: ClassVar[Price] = Price.POD
@@ -221,8 +221,8 @@ class Tls(FactKey):
 class Http(FactKey):
     """One GET over plain HTTP or TLS from a Pod.
 
-    Value: `{"outcome": "answer"|"not-http"|"closed"|a connect outcome, "status": int, "reason": str, "headers": {…}, "body": str, "ms"}`;
-    the body is cut to a few hundred characters.
+    Value: `{"outcome": "answer"|"not-http"|"closed"|a connect outcome, "status": int, "reason": str,
+    "headers": {…}, "body": str, "ms"}`; the body is cut to a few hundred characters.
     """
 
     price: ClassVar[Price] = Price.POD
@@ -240,8 +240,8 @@ class Http(FactKey):
 class Lookup(FactKey):
     """One DNS question sent from a Pod to one server, spoken over TCP.
 
-    Value: `{"outcome": "answer"|a connect outcome, "rcode": str, "answers": [{"name", "type", "data"}], "ms"}`. The name is
-    absolute; search lists are expanded by the caller.
+    Value: `{"outcome": "answer"|a connect outcome, "rcode": str, "answers": [{"name", "type", "data"}], "ms"}`. The
+    name is absolute; search lists are expanded by the caller.
     """
 
     price: ClassVar[Price] = Price.POD

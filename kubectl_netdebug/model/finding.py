@@ -34,7 +34,7 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True)
 class ObjectRef:
-    """The object to mend and the field in it. `field` is a path such as `spec.selector` or `spec.ports[0].targetPort`."""
+    """The object to mend and the field in it: a path such as `spec.selector` or `spec.ports[0].targetPort`."""
 
     kind: str
     namespace: str
@@ -55,9 +55,10 @@ class ObjectRef:
 class Cause:
     """One entry of the catalogue.
 
-    `title` says the fault in a few words. `says` and `means` are sentences with placeholders that a finding fills. `symptom`, `apart` (how it is told from its
-    look-alikes) and `mend` are prose for `explain` and for the page. `explains` lists codes that are consequences when
-    both are found. A `symptom_only` cause states what is wrong without saying why: a deeper one is looked for behind it.
+    `title` says the fault in a few words. `says` and `means` are sentences with placeholders that a finding fills.
+    `symptom`, `apart` (how it is told from its look-alikes) and `mend` are prose for `explain` and for the page.
+    `explains` lists codes that are consequences when both are found. A `symptom_only` cause states what is wrong
+    without saying why: a deeper one is looked for behind it.
     """
 
     code: str

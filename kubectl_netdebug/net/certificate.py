@@ -10,7 +10,7 @@ MOST_NAMES = 50
 
 
 def describe_certificate(der: bytes) -> dict[str, Any]:
-    """`{"subject", "issuer", "notBefore", "notAfter", "names": [...], "selfSigned": bool}`; `{"broken": why}` for bad bytes."""
+    """`{"subject", "issuer", "notBefore", "notAfter", "names": [...], "selfSigned": bool}`, or `{"broken": why}`."""
     from cryptography import x509
 
     try:

@@ -33,8 +33,8 @@ class Outcome(StrEnum):
     def lost(self) -> bool:
         """Nothing answered: dropped on the way, or sent off to nowhere.
 
-        A packet that no rule catches leaves by the default route and ends there as a timeout or as "network unreachable",
-        depending on that router, so both are one class.
+        A packet that no rule catches leaves by the default route and ends there as a timeout or as "network
+        unreachable", depending on that router, so both are one class.
         """
         return self in (Outcome.TIMED_OUT, Outcome.NET_UNREACHABLE, Outcome.HOST_UNREACHABLE)
 
@@ -81,7 +81,7 @@ def read_attempt(value: Any) -> Attempt:
     """The view of a `Connect` fact's value; unknown outcomes of other versions become OTHER."""
     data = value if isinstance(value, Mapping) else {}
     name = data.get("outcome")
-    outcome = Outcome(name) if name in set(Outcome) else Outcome.OTHER
+    outcome = Outcome(name) if isinstance(name, str) and name in set(Outcome) else Outcome.OTHER
     ms = data.get("ms")
     return Attempt(outcome, float(ms) if isinstance(ms, int | float) else 0.0, str(data.get("detail", "")))
 

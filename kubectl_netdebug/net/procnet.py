@@ -11,7 +11,8 @@ LISTEN = "0A"
 UDP_UNCONNECTED = "07"
 
 _LINE = re.compile(
-    r"\s*\d+: ([0-9A-Fa-f]+):([0-9A-Fa-f]{4}) ([0-9A-Fa-f]+):([0-9A-Fa-f]{4}) ([0-9A-Fa-f]{2}) ([0-9A-Fa-f]+):([0-9A-Fa-f]+)"
+    r"\s*\d+: ([0-9A-Fa-f]+):([0-9A-Fa-f]{4}) ([0-9A-Fa-f]+):([0-9A-Fa-f]{4})"
+    r" ([0-9A-Fa-f]{2}) ([0-9A-Fa-f]+):([0-9A-Fa-f]+)"
 )
 
 
@@ -61,7 +62,10 @@ class Established:
 
 
 def listeners(files: Mapping[str, str]) -> tuple[Listener, ...]:
-    """All listening sockets in the given files, keyed `tcp`, `tcp6`, `udp`, `udp6`, by port and protocol. Bad lines are passed over."""
+    """All listening sockets in the given files (keyed `tcp`, `tcp6`, `udp`, `udp6`), sorted by port and protocol.
+
+    Bad lines are passed over.
+    """
     found = []
     for name in ("tcp", "tcp6", "udp", "udp6"):
         protocol, state = ("TCP", LISTEN) if name.startswith("tcp") else ("UDP", UDP_UNCONNECTED)

@@ -21,7 +21,7 @@ def split(resource: str) -> tuple[str, str]:
 
 
 def path(resource: str, namespace: str = "", name: str = "", subresource: str = "") -> str:
-    """The path of a list or an object, not percent-encoded: the session does that. Raises KeyError for strange groups."""
+    """The path of a list or an object, not percent-encoded: the session does that. KeyError: no such group."""
     plural, group = split(resource)
     version = _VERSIONS[group]
     root = f"/apis/{group}/{version}" if group else f"/api/{version}"

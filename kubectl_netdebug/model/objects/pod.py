@@ -36,7 +36,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Termination:
-    """How a container ended. `exit_code` is 137 for a kill; `reason` as kubelet gives it (Error, OOMKilled, Completed)."""
+    """How a container ended. `exit_code` is 137 for a kill; `reason` is kubelet's: Error, OOMKilled, Completed."""
 
     exit_code: int
     reason: str

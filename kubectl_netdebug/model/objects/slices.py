@@ -16,7 +16,7 @@ CONTROLLER = "endpointslice-controller.k8s.io"
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One endpoint of a slice. Conditions follow the API: an absent `ready` means ready, `serving` falls back to ready."""
+    """One endpoint of a slice. As the API has it, an absent `ready` means ready, and `serving` falls back to it."""
 
     addresses: tuple[str, ...]
     ready: bool
