@@ -99,6 +99,12 @@ def slices_for(namespace: str, service: str) -> Ask[tuple[EndpointSlice, ...]]:
     return Ask(key, lambda v: tuple(map(read_slice, items(v))))
 
 
+def slices_read_again(asked: Question) -> Ask[tuple[EndpointSlice, ...]]:
+    """The same slices, read at a later moment: facts are read once, so the same choice is put in other words."""
+    key = Objects(SLICES, asked.namespace, labels=f"{SERVICE_LABEL} in ({asked.service})")
+    return Ask(key, lambda v: tuple(map(read_slice, items(v))), _describe_slices)
+
+
 def slices_in(namespace: str) -> Ask[tuple[EndpointSlice, ...]]:
     """All EndpointSlices of a namespace, the first 500."""
     return Ask(Objects(SLICES, namespace), lambda v: tuple(map(read_slice, items(v))))

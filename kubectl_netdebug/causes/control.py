@@ -46,14 +46,15 @@ def slice_controller_stalled(look: Look, asked: Question) -> Finding | None:
     moment = look(asks.now())
     if len(pods) >= 500 or not (_overlooked(service, pods, slices, moment) or _ghosts(pods, slices)):
         return None
-    slices = tuple(s for s in look(asks.slices_in(asked.namespace)) if s.service == service.name)
+    slices = look(asks.slices_read_again(asked))
     service_age = _age(look, service, moment)
     overlooked = _overlooked(service, pods, slices, moment) if service_age > SLACK else []
     gone = [e for e in _ghosts(pods, slices) if _long_gone(look, asked, e, moment)]
     if not overlooked and not gone:
         return None
-    at, since = _controller(look, moment, slices)
-    return STALLED.confirmed(
+    at, since, leads = _controller(look, moment, slices)
+    found = STALLED.likely if leads else STALLED.confirmed
+    return found(
         at=at,
         service=service.name,
         proof=overlooked[0] if overlooked else f"{gone[0].target_name} is gone and still listed",
@@ -111,14 +112,18 @@ def _age(look: Look, service: Service, moment: datetime) -> float:
     return (moment - created).total_seconds() if created else 0.0
 
 
-def _controller(look: Look, moment: datetime, slices: tuple[EndpointSlice, ...]) -> tuple[ObjectRef, str]:
-    """What stands for the controller: its lease, its Pod on the control plane, else what it should have written."""
+def _controller(look: Look, moment: datetime, slices: tuple[EndpointSlice, ...]) -> tuple[ObjectRef, str, bool]:
+    """What stands for the controller: its lease, its Pod on the control plane, else what it should have written.
+
+    With it a word on its lease, and whether that says that it still leads.
+    """
     lease = look.if_known(asks.raw_object("leases.coordination.k8s.io", LEASE.namespace, LEASE.name))
     renewed = tree.when(lease, "spec", "renewTime")
     if renewed:
         seconds = (moment - renewed).total_seconds()
-        return LEASE, f" (its lease was renewed {seconds:.0f} s ago)" if seconds > SLACK else ""
+        leads = seconds <= SLACK
+        return LEASE, "" if leads else f" (its lease was renewed {seconds:.0f} s ago)", leads
     for pod in look.if_known(asks.pods_in("kube-system")) or ():
         if pod.name.startswith("kube-controller-manager-"):
-            return pod.at, ""
-    return (slices[0].at if slices else LEASE), ""
+            return pod.at, "", False
+    return (slices[0].at if slices else LEASE), "", False

@@ -37,7 +37,7 @@ class Mute:
 
 
 def mute(look: Look, asked: Question) -> tuple[Mute, ...]:
-    """Backends that leave a request unanswered: connections pile up in them, or they do so twice and a sibling answers."""
+    """Backends that leave a request unanswered: connections pile up there, or twice where a sibling answers."""
     spoken = _spoken_to(look, asked)
     silent = [(b, answer) for b, answer in spoken if answer.nothing]
     stuck = [(b, answer, _waiting(look, asked, b)) for b, answer in silent]
