@@ -20,6 +20,10 @@ from tests.faults.laboratory import ROOT
 
 DATA = ROOT / "docs" / "benchmark.json"
 PAGE = ROOT / "docs" / "benchmark.md"
+COLUMNS = (
+    *("cluster", "date", "cases", "right", "wrong", "faults named", "false alarms", "extra accusations"),
+    *("fixes healed", "left behind"),
+)
 NOT_INJECTED = Path(__file__).parent / "not-injected.yaml"
 
 
@@ -58,20 +62,20 @@ def page(data: Mapping[str, Any]) -> str:
         "# Measured accuracy and speed",
         "",
         "Made by `make bench` and `make perf`; every figure is from a run against a real cluster of the laboratory",
-        "(`docs/laboratory.md`). Right means: the verdict, the first cause named and its object are the injected ones, and",
-        "nothing else is accused. *Healed* means: the first fix was pasted as printed, and a second run was healthy.",
+        "(`docs/laboratory.md`). Right means: the verdict, the first cause named and its object are the injected ones,",
+        "and nothing else is accused. *Healed* means: the first fix was pasted as printed, and a second run was healthy.",
         "",
         "## In one table",
         "",
-        "| cluster | date | cases | right | wrong | faults named | false alarms | extra accusations | fixes healed | left behind |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        f"| {' | '.join(COLUMNS)} |",
+        "|---" * len(COLUMNS) + "|",
     ]
     boards = data.get("variants", {})
     for variant in map(str, VARIANTS):
         if variant in boards:
             lines.append(_total(variant, boards[variant]))
         else:
-            lines.append(f"| {variant} | not run | | | | | | | | |")
+            lines.append(f"| {variant} | not run |" + " |" * (len(COLUMNS) - 2))
     lines += ["", *_performance(data), *_cases(boards), *_missing(boards)]
     return "\n".join(lines) + "\n"
 

@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.case import Variant
+from tests.lab.laboratory import person
+from tests.lab.laboratory.errors import LabError
+from tests.lab.laboratory.paths import Home
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NETLAB = ROOT / "tests" / "lab" / "netlab"
@@ -32,7 +35,7 @@ class Lab:
 
     def sh(self, command: str, *, check: bool = True, seconds: float = 120, stdin: str | None = None) -> str:
         """A shell line as the person: their namespace, their kubeconfig, kubectl on the PATH. Gives standard output."""
-        return self._run(["run", "--", "sh", "-c", command], check=check, seconds=seconds, stdin=stdin)
+        return _output(self._as_person(command, seconds, stdin), command, check)
 
     def on_node(self, node: str, command: str, *, check: bool = True) -> str:
         """A shell line on a node."""
@@ -65,7 +68,7 @@ class Lab:
 
         `env` is put before the command: `KUBECONFIG= HOME=/nonexistent`.
         """
-        done = self._process(["run", "--", "sh", "-c", f"exec env {env} kubectl netdebug {words}"], seconds, None)
+        done = self._as_person(f"exec env {env} kubectl netdebug {words}", seconds, None)
         return done.returncode, done.stdout, done.stderr
 
     def nodes(self) -> list[str]:
@@ -85,29 +88,40 @@ class Lab:
         """The version of the API server."""
         return str(json.loads(self.sh("kubectl get --raw /version"))["gitVersion"])
 
-    def _run(self, words: list[str], *, check: bool = True, seconds: float = 120, stdin: str | None = None) -> str:
-        done = self._process(words, seconds, stdin)
-        if check and done.returncode:
-            raise StepFailed(f"{shlex.join(words)}: exit {done.returncode}: {done.stderr.strip()[-500:]}")
-        return done.stdout
+    def _run(self, words: list[str], *, check: bool = True, seconds: float = 120) -> str:
+        """One of the laboratory's own commands."""
+        command = [sys.executable, str(NETLAB), "--name", self.name, *words]
+        return _output(_process(command, seconds, None, dict(os.environ)), shlex.join(words), check)
 
-    def _process(self, words: list[str], seconds: float, stdin: str | None) -> subprocess.CompletedProcess[str]:
+    def _as_person(self, line: str, seconds: float, stdin: str | None) -> subprocess.CompletedProcess[str]:
+        """What `netlab run -- sh -c LINE` does, without starting netlab each time: cases run hundreds of lines."""
         try:
-            return subprocess.run(
-                [sys.executable, str(NETLAB), "--name", self.name, *words],
-                capture_output=True,
-                text=True,
-                errors="replace",
-                input=stdin if stdin is not None else "",
-                timeout=seconds,
-                cwd=ROOT,
-                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-                check=False,
-            )
-        except subprocess.TimeoutExpired as problem:
-            raise StepFailed(f"{shlex.join(words)}: no end after {seconds:.0f} s") from problem
+            command, variables = person.command(Home.find(), self.name, ["sh", "-c", line])
+        except LabError as problem:
+            raise StepFailed(str(problem)) from problem
+        return _process(command, seconds, stdin, variables)
 
 
-def first_pod(lab: Lab, names: Mapping[str, str]) -> str:
-    """The name of one Pod of the case's workload."""
-    return lab.sh(f"kubectl -n {names['ns']} get pods -l app={names['label']} -o name").split()[0].removeprefix("pod/")
+def _process(
+    command: list[str], seconds: float, stdin: str | None, variables: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            input=stdin if stdin is not None else "",
+            timeout=seconds,
+            cwd=ROOT,
+            env={**variables, "PYTHONDONTWRITEBYTECODE": "1"},
+            check=False,
+        )
+    except subprocess.TimeoutExpired as problem:
+        raise StepFailed(f"{shlex.join(command)}: no end after {seconds:.0f} s") from problem
+
+
+def _output(done: subprocess.CompletedProcess[str], what: str, check: bool) -> str:
+    if check and done.returncode:
+        raise StepFailed(f"{what}: exit {done.returncode}: {done.stderr.strip()[-500:]}")
+    return done.stdout

@@ -7,14 +7,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.lab.laboratory import build, cluster, components, namespaces, pki, status
+from tests.lab.laboratory import build, cluster, components, namespaces, person, pki, status
 from tests.lab.laboratory.errors import LabError
 from tests.lab.laboratory.paths import REPOSITORY, Home
 from tests.lab.laboratory.spec import CNIS, MOST_NODES, PERSON, PROXIES, WORLD, Spec, check_name
 
 DEFAULT_NAME = "netlab"
 RUNNERS = ("run", "node", "world")
-PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -123,33 +122,20 @@ def _status(home: Home, arguments: argparse.Namespace) -> int:
 
 
 def _run(home: Home, arguments: argparse.Namespace) -> int:
-    run = home.run(arguments.name)
-    person = namespaces.load(run, PERSON)
-    environment = _environment()
-    environment["PATH"] = f"{REPOSITORY / 'bin'}:{home.person_path}:{environment['PATH']}"
-    environment["KUBECONFIG"] = str((arguments.kubeconfig or run.kubeconfig("admin")).absolute())
-    # Clusters share an address, by which kubectl would otherwise mix up what it learnt about them.
-    environment["KUBECACHEDIR"] = str(run.kubectl_cache)
+    command, environment = person.command(home, arguments.name, arguments.argv, arguments.kubeconfig)
     namespaces.restore_signals()
-    command = person.command(arguments.argv, flags="n")
     sys.stdout.flush()
     os.execvpe(command[0], command, environment)
 
 
 def _node(home: Home, arguments: argparse.Namespace) -> int:
-    environment = _environment()
+    environment = person.environment()
     environment["PATH"] += ":/opt/bin"
     return namespaces.call(namespaces.load(home.run(arguments.name), arguments.node), arguments.argv, environment)
 
 
 def _world(home: Home, arguments: argparse.Namespace) -> int:
-    return namespaces.call(namespaces.load(home.run(arguments.name), WORLD), arguments.argv, _environment())
-
-
-def _environment() -> dict[str, str]:
-    """The caller's, with system programs on PATH and without proxies, which the laboratory's network lacks."""
-    kept = {key: value for key, value in os.environ.items() if key.lower() not in PROXY_VARIABLES}
-    return {**kept, "PATH": f"{os.environ.get('PATH', '')}:{namespaces.PATH}".lstrip(":")}
+    return namespaces.call(namespaces.load(home.run(arguments.name), WORLD), arguments.argv, person.environment())
 
 
 def _component(home: Home, arguments: argparse.Namespace) -> int:
