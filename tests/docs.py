@@ -112,20 +112,20 @@ def texts() -> str:
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
 
-def differences(folder: Path = FOLDER) -> list[str]:
-    """What is missing, out of date or left over in the folder, a line each."""
+def differences(folder: Path = FOLDER, catalogue: Path = TEXTS) -> list[str]:
+    """What is missing, out of date or left over, a line each."""
     wanted = pages()
     present = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
     missing = [f"{name} is missing" for name in wanted.keys() - present.keys()]
     left_over = [f"{name} belongs to no cause" for name in present.keys() - wanted.keys()]
     old = [f"{name} is out of date" for name in wanted.keys() & present.keys() if wanted[name] != present[name]]
-    if not TEXTS.exists() or TEXTS.read_text(encoding="utf-8") != texts():
-        old.append(f"{TEXTS.name} is out of date")
+    if not catalogue.exists() or catalogue.read_text(encoding="utf-8") != texts():
+        old.append(f"{catalogue.name} is out of date")
     return sorted(missing + left_over + old)
 
 
-def write(folder: Path = FOLDER) -> None:
-    """Makes the folder hold exactly the pages."""
+def write(folder: Path = FOLDER, catalogue: Path = TEXTS) -> None:
+    """Makes the folder hold exactly the pages, and the catalogue the texts."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = pages()
     for path in folder.glob("*.md"):
@@ -133,7 +133,7 @@ def write(folder: Path = FOLDER) -> None:
             path.unlink()
     for name, text in wanted.items():
         (folder / name).write_text(text, encoding="utf-8")
-    TEXTS.write_text(texts(), encoding="utf-8")
+    catalogue.write_text(texts(), encoding="utf-8")
 
 
 def main(argv: list[str]) -> int:

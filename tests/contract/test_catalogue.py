@@ -68,21 +68,24 @@ def test_pages_are_what_the_catalogue_says() -> None:
 
 
 def test_differences_of_pages_are_seen(tmp_path: Path) -> None:
-    docs.write(tmp_path)
+    texts = tmp_path / "catalogue.json"
+    docs.write(tmp_path, texts)
     code = next(iter(CATALOGUE))
     (tmp_path / f"{code}.md").write_text("edited")
     (tmp_path / "nothing-like-it.md").write_text("left over")
     (tmp_path / docs.INDEX).unlink()
+    texts.write_text("{}")
 
-    assert set(docs.differences(tmp_path)) == {
+    assert set(docs.differences(tmp_path, texts)) == {
         "README.md is missing",
+        "catalogue.json is out of date",
         f"{code}.md is out of date",
         "nothing-like-it.md belongs to no cause",
     }
 
-    docs.write(tmp_path)
+    docs.write(tmp_path, texts)
 
-    assert docs.differences(tmp_path) == []
+    assert docs.differences(tmp_path, texts) == []
 
 
 def test_every_cause_is_injected_or_says_why_not() -> None:
