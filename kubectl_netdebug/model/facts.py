@@ -206,7 +206,8 @@ class Tls(FactKey):
     """What a TLS client of a Pod is shown.
 
     Value: `{"outcome": "tls"|"not-tls"|"closed"|a connect outcome, "alert": str, "protocol": str,
-    "chain": [certificate]}` with certificates as `{"subject", "issuer", "notBefore", "notAfter", "names": [...],
+    "chain": [certificate]}` with certificates as `{"subject", "issuer", "notBefore", "notAfter",
+    "names": [...],
     "selfSigned": bool}`.
     """
 

@@ -1,7 +1,7 @@
 """A case: one small declarative entry that says what is set up, broken, asked, expected and repaired.
 
-A case file is YAML with these keys; every `${name}` in it is drawn from a seed (see `draw`), so that nothing can lean on
-particular names, ports or nodes.
+A case file is YAML with these keys; every `${name}` in it is drawn from a seed (see `draw`), so that nothing can lean
+on particular names, ports or nodes.
 
     id         unique; names the recording
     row        the code of the catalogue row that this case is about
@@ -17,8 +17,9 @@ particular names, ports or nodes.
     fix        'paste' (default for faults): the first fix is pasted and the second run must be healthy;
                any other text says why that cannot be
 
-A step is a mapping with one of: `app` (a Deployment, a Service and a client Pod), `apply` (manifests), `sh` (a command, with
-`until` as a regular expression that its output must match within `within` seconds), `node` with `sh`.
+A step is a mapping with one of: `app` (a Deployment, a Service and a client Pod), `apply` (manifests), `sh` (a command,
+with `until` as a regular expression that its output must match within `within` seconds), `node` with `sh`,
+`component` with `do` (stop, cont, kill or restart of a part of the cluster, such as `kcm` or `proxy-node-1`).
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ FOLDER = Path(__file__).parent / "cases"
 KINDS = ("fault", "twin", "look-alike")
 TOUCHES = ("namespace", "node", "cluster")
 
-_WORDS = """
-amber basil cedar delta ember fjord grove hazel indigo juniper kelp lotus maple nectar olive pine quartz raven sable
-tulip umber velvet willow yarrow zinnia
-""".split()
+_WORDS = (
+    *("amber", "basil", "cedar", "delta", "ember", "fjord", "grove", "hazel", "indigo", "juniper", "kelp", "lotus"),
+    *("maple", "nectar", "olive", "pine", "quartz", "raven", "sable", "tulip", "umber", "velvet", "willow", "zinnia"),
+)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tests.lab.laboratory import build, cluster, components, namespaces, person, pki, status
 from tests.lab.laboratory.errors import LabError
-from tests.lab.laboratory.paths import REPOSITORY, Home
-from tests.lab.laboratory.spec import CNIS, MOST_NODES, PERSON, PROXIES, WORLD, Spec, check_name
+from tests.lab.laboratory.paths import Home
+from tests.lab.laboratory.spec import CNIS, MOST_NODES, PROXIES, WORLD, Spec, check_name
 
 DEFAULT_NAME = "netlab"
 RUNNERS = ("run", "node", "world")

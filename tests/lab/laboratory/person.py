@@ -1,4 +1,4 @@
-"""The person who uses the cluster: a network namespace of their own, kubectl and this checkout's programs, a kubeconfig."""
+"""The person who uses the cluster: a network namespace, kubectl and this checkout's programs, a kubeconfig."""
 
 import os
 from collections.abc import Sequence
