@@ -207,8 +207,7 @@ class Tls(FactKey):
 
     Value: `{"outcome": "tls"|"not-tls"|"closed"|a connect outcome, "alert": str, "protocol": str,
     "chain": [certificate]}` with certificates as `{"subject", "issuer", "notBefore", "notAfter",
-    "names": [...],
-    "selfSigned": bool}`.
+    "names": [...], "selfSigned": bool}`.
     """
 
     price: ClassVar[Price] = Price.POD

@@ -63,7 +63,7 @@ def page(data: Mapping[str, Any]) -> str:
         "",
         "Made by `make bench` and `make perf`; every figure is from a run against a real cluster of the laboratory",
         "(`docs/laboratory.md`). Right means: the verdict, the first cause named and its object are the injected ones,",
-        "and nothing else is accused. *Healed* means: the first fix was pasted as printed, and another run was healthy.",
+        "and nothing else is accused. *Healed* means: the first fix was pasted as printed, and then all was healthy.",
         "",
         "## In one table",
         "",

@@ -93,7 +93,8 @@ def an_expired_token_is_one_sentence(lab: Lab) -> None:
         config = Path(folder) / "config"
         lab.sh(
             f"kubectl config view --raw --minify > {config} && "
-            f"kubectl --kubeconfig {config} config set-credentials late --token=expired && kubectl --kubeconfig {config} config set-context --current --user=late"
+            f"kubectl --kubeconfig {config} config set-credentials late --token=expired && "
+            f"kubectl --kubeconfig {config} config set-context --current --user=late"
         )
         _expect(lab, f"service web --kubeconfig {config}", 3)
 
