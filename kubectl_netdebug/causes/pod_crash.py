@@ -40,7 +40,7 @@ CRASHLOOP = Cause(
     symptom="Restarts, CrashLoopBackOff; connections are refused, all of them or one in so many.",
     apart="A container that kubelet kills (a failing liveness probe) or the kernel (memory) does not end by itself.",
     mend="Read what it wrote before it ended; where the last change brought it, undo that.",
-    explains=("endpoints-not-ready", "readiness-probe-wrong", "early-ready-no-probe"),
+    explains=("endpoints-not-ready", "readiness-probe-wrong", "early-ready-no-probe", "backend-partly-dead"),
 )
 
 
@@ -111,7 +111,13 @@ OOM_FLAPPING = Cause(
     symptom="Connections are reset or refused now and then, while the restart count rises.",
     apart="The last state says OOMKilled; a plain crash has a reason and an exit code of its own.",
     mend="Raise the memory limit, or make the app need less.",
-    explains=("pod-crashloop", "endpoints-not-ready", "readiness-probe-wrong", "early-ready-no-probe"),
+    explains=(
+        "pod-crashloop",
+        "endpoints-not-ready",
+        "readiness-probe-wrong",
+        "early-ready-no-probe",
+        "backend-partly-dead",
+    ),
 )
 
 SMALLEST = 512 * 2**20

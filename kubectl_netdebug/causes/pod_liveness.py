@@ -29,7 +29,7 @@ LIVENESS_LOOP = Cause(
     symptom="Connections are reset or refused in a rhythm; the restart count rises; exit code 137 or 143.",
     apart="The events say Killing; an app that ends by itself leaves none, and one out of memory is OOMKilled.",
     mend="Give the probe the time that the app needs, or ask what the app answers; a slow start wants a startup probe.",
-    explains=("pod-crashloop", "endpoints-not-ready", "early-ready-no-probe"),
+    explains=("pod-crashloop", "endpoints-not-ready", "early-ready-no-probe", "backend-partly-dead"),
 )
 
 KILL_TO_END = 90.0

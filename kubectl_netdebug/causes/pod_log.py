@@ -37,7 +37,7 @@ PORT_CLASH = Cause(
     symptom="One container of the Pod keeps exiting with 'address already in use'.",
     apart="On the host's network the other party may be outside the Pod; in a Pod of its own it cannot.",
     mend="Give one of the two another port: its arguments or environment, its containerPort, its probes.",
-    explains=("pod-crashloop", "endpoints-not-ready", "readiness-probe-wrong"),
+    explains=("pod-crashloop", "endpoints-not-ready", "readiness-probe-wrong", "backend-partly-dead"),
 )
 
 _IN_USE = re.compile(
@@ -119,7 +119,7 @@ ENV_COLLISION = Cause(
     symptom="The app ends at once and complains about a value that begins with tcp://.",
     apart="The value in the complaint is the address of a Service of the namespace, and the Pod sets no such variable.",
     mend="Set enableServiceLinks: false in the Pod template, or rename the Service or the variable.",
-    explains=("pod-crashloop", "endpoints-not-ready", "readiness-probe-wrong"),
+    explains=("pod-crashloop", "endpoints-not-ready", "readiness-probe-wrong", "backend-partly-dead"),
 )
 
 _VALUE = re.compile(r"(tcp|udp)://(\[[0-9a-fA-F:]+\]|[0-9.]+):(\d+)")
