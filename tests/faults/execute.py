@@ -17,7 +17,7 @@ from tests.faults.app import manifests
 from tests.faults.case import Case, Expect, Variant, draw, fill
 from tests.faults.laboratory import Lab, StepFailed
 
-HEAL_SECONDS = 60.0
+HEAL_SECONDS = 90.0
 """How long a pasted fix may take to show: a rollout, a probe period, a sync of kube-proxy."""
 
 
@@ -82,7 +82,7 @@ def run_step(lab: Lab, step: Mapping[str, Any], names: Mapping[str, str]) -> Non
     elif "node" in step:
         lab.on_node(step["node"], step["sh"])
     elif "until" in step:
-        lab.wait_for(step["sh"], step["until"], float(step.get("within", 60)))
+        lab.wait_for(step["sh"], step["until"], float(step.get("within", 120)))
     elif "sh" in step:
         lab.sh(step["sh"])
     else:
@@ -94,17 +94,17 @@ def _start_app(lab: Lab, overrides: Mapping[str, Any], names: Mapping[str, str])
     ns = names["ns"]
     lab.apply(manifests(overrides, names), ns)
     if overrides.get("client", True) is not False:
-        lab.sh(f"kubectl -n {ns} wait --for=condition=Ready pod/{names['client']} --timeout=60s")
+        lab.sh(f"kubectl -n {ns} wait --for=condition=Ready pod/{names['client']} --timeout=120s")
     if overrides.get("ready", True) is False:
         return
     if overrides.get("deployment", True) is not False:
-        lab.sh(f"kubectl -n {ns} rollout status deploy/{names['app']} --timeout=90s")
+        lab.sh(f"kubectl -n {ns} rollout status deploy/{names['app']} --timeout=180s")
     plain = overrides.get("service", True) is not False and overrides.get("client", True) is not False
     if plain and overrides.get("answers", True):
         address = lab.sh(f"kubectl -n {ns} get svc {names['svc']} -o jsonpath={{.spec.clusterIP}}")
         if address and address != "None":
             connect = f"nc -w 1 {address} {names['port']} -e true </dev/null && echo answers"
-            lab.wait_for(f"kubectl -n {ns} exec {names['client']} -- sh -c '{connect}'", "answers", 30)
+            lab.wait_for(f"kubectl -n {ns} exec {names['client']} -- sh -c '{connect}'", "answers", 60)
 
 
 def _ask_and_compare(

@@ -88,7 +88,7 @@ class Lab:
         """The version of the API server."""
         return str(json.loads(self.sh("kubectl get --raw /version"))["gitVersion"])
 
-    def _run(self, words: list[str], *, check: bool = True, seconds: float = 120) -> str:
+    def _run(self, words: list[str], *, check: bool = True, seconds: float = 240) -> str:
         """One of the laboratory's own commands."""
         command = [sys.executable, str(NETLAB), "--name", self.name, *words]
         return _output(_process(command, seconds, None, dict(os.environ)), shlex.join(words), check)
