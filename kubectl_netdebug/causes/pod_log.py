@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kubectl_netdebug.causes import asks
@@ -65,15 +65,14 @@ def port_clash(look: Look, asked: Question) -> Finding | None:
         return None
     others = [c for c in serving(pod) if c.name != container.name and c.state == "running"]
     port = _port_in(lines[-1], container)
-    declaring = [c for c in others if any(p.port == port for p in c.ports)]
-    holder = declaring[0] if declaring else others[0] if len(others) == 1 else None
-    if holder is None or not port:
+    holder = _holder(look, pod, container, others, port)
+    if holder is None:
         return None
     held = look.if_known(asks.may_probe()) and look.if_known(asks.sockets_of(pod))
     listening = bool(held) and any(s.port == port for s in held or ())
     if held and not listening:
         return None
-    found = PORT_CLASH.confirmed if declaring or listening else PORT_CLASH.likely
+    found = PORT_CLASH.confirmed if listening or _declares(holder, port) else PORT_CLASH.likely
     return found(
         at=trouble.owner.at(template_path(trouble.owner, container_path(pod, container))),
         container=container.name,
@@ -84,6 +83,29 @@ def port_clash(look: Look, asked: Question) -> Finding | None:
         saw=f"{pod.name}/{container.name} wrote: {sanitise(lines[-1].strip(), 200)}",
         fixes=_one_port_each(look, trouble),
     )
+
+
+def _holder(look: Look, pod: Pod, ending_one: Container, others: list[Container], port: int) -> Container | None:
+    """The other container that has the port: one that declares it, or names it in its command, or is the same program.
+
+    That something holds the port is not enough: it may be a child of the very container that fails to bind it.
+    """
+    raw = look.if_known(asks.raw_object("pods", pod.namespace, pod.name)) or {}
+    words = {
+        tree.text(c, "name"): " ".join((*tree.strings(c, "command"), *tree.strings(c, "args")))
+        for part in ("initContainers", "containers")
+        for c in tree.entries(raw, "spec", part)
+    }
+    tests: tuple[Callable[[Container], bool], ...] = (
+        lambda c: _declares(c, port),
+        lambda c: re.search(rf"(?<!\d){port}(?!\d)", words.get(c.name, "")) is not None,
+        lambda c: c.image == ending_one.image,
+    )
+    return next((c for test in tests for c in others if port and test(c)), None)
+
+
+def _declares(container: Container, port: int) -> bool:
+    return any(p.port == port for p in container.ports)
 
 
 def _port_in(line: str, container: Container) -> int:
