@@ -82,8 +82,9 @@ def _effect(look: Look, asked: Question) -> Effect:
 
 
 def _failing(look: Look, asked: Question) -> tuple[Failing, ...]:
+    """Empty for a Service that publishes Pods before they are ready: readiness does not touch its traffic."""
     service = look(asks.the_service(asked))
-    if service is None or not service.selector:
+    if service is None or not service.selector or service.publish_not_ready:
         return ()
     pods = [pod for pod in live_pods(look(asks.pods_selected_by(service))) if not pod.ready][:MOST_PODS]
     events = look.all_known([asks.events_about("Pod", pod.namespace, pod.name) for pod in pods])
