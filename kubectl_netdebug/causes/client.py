@@ -11,6 +11,7 @@ from kubectl_netdebug.causes import asks
 from kubectl_netdebug.causes.backends import backends, client_named, ports_asked
 from kubectl_netdebug.causes.owners import is_patchable, owner_of, template_path
 from kubectl_netdebug.causes.registry import explains
+from kubectl_netdebug.causes.service import namespace_is_missing
 from kubectl_netdebug.model.command import Fix, Risk, json_patch, kubectl
 from kubectl_netdebug.model.finding import Cause, Effect, Finding, ObjectRef
 from kubectl_netdebug.model.hop import Hop
@@ -144,7 +145,7 @@ WRONG_NAMESPACE = Cause(
 @explains(Hop.SERVICE, WRONG_NAMESPACE)
 def wrong_namespace(look: Look, asked: Question) -> Finding | None:
     """The name does not exist here and does exist elsewhere."""
-    if look(asks.the_service(asked)) is not None:
+    if look(asks.the_service(asked)) is not None or namespace_is_missing(look, asked.namespace):
         return None
     elsewhere = [s for s in look(asks.services_in("")) if s.name == asked.service and s.namespace != asked.namespace]
     fitting = [s for s in elsewhere if not asked.port or ports_asked(s, asked)] or elsewhere

@@ -33,8 +33,7 @@ def service_missing(look: Look, asked: Question) -> Finding | None:
     """The Service is not there; names close to it are."""
     if look(asks.the_service(asked)) is not None:
         return None
-    namespace = asks.raw_object("namespaces", "", asked.namespace)
-    if look.if_known(namespace) is None and look.why_unknown(namespace) is None:
+    if namespace_is_missing(look, asked.namespace):
         return _no_namespace(look, asked)
     elsewhere = look.if_known(asks.services_in("")) or ()
     if any(service.name == asked.service for service in elsewhere):
@@ -48,6 +47,12 @@ def service_missing(look: Look, asked: Question) -> Finding | None:
         closest=f"; closest: {', '.join(close)}" if close else "",
         fixes=(_ask_about(close[0], asked.port, asked.namespace),) if close else _expose(look, asked, here),
     )
+
+
+def namespace_is_missing(look: Look, name: str) -> bool:
+    """Whether there is no such namespace; False where that may not be read."""
+    namespace = asks.raw_object("namespaces", "", name)
+    return look.if_known(namespace) is None and look.why_unknown(namespace) is None
 
 
 def _ask_about(service: str, port: str, namespace: str) -> Fix:

@@ -19,6 +19,7 @@ from kubectl_netdebug.flows.entry import entry
 from kubectl_netdebug.flows.protocol import protocol
 from kubectl_netdebug.model.hop import Hop, Outcome, failed, passed, skipped, warned
 from kubectl_netdebug.model.look import Look
+from kubectl_netdebug.model.objects.pod import Pod
 from kubectl_netdebug.model.question import Question, SourceKind
 from kubectl_netdebug.model.step import Flow, Step
 
@@ -99,6 +100,10 @@ def _starting(look: Look, asked: Question, backend: Backend) -> bool:
     return pod is not None and merely_starting(pod, look(asks.now()))
 
 
+def _runs(pod: Pod) -> bool:
+    return bool(pod.containers) and all(container.state == "running" for container in pod.containers)
+
+
 def _pods(look: Look, asked: Question) -> Outcome:
     service = look(asks.the_service(asked))
     if service is None or not service.selector:
@@ -106,6 +111,8 @@ def _pods(look: Look, asked: Question) -> Outcome:
     pods = live_pods(look(asks.pods_selected_by(service)))
     if not pods:
         return skipped("no Pods")
+    if service.publish_not_ready and all(_runs(pod) for pod in pods):
+        return passed(f"{len(pods)} running; this Service does not ask for readiness", (len(pods), len(pods)))
     ready = [pod for pod in pods if pod.ready]
     counts = (len(ready), len(pods))
     if len(ready) == len(pods):
