@@ -33,7 +33,7 @@ class Lab:
 
     name: str
 
-    def sh(self, command: str, *, check: bool = True, seconds: float = 120, stdin: str | None = None) -> str:
+    def sh(self, command: str, *, check: bool = True, seconds: float = 240, stdin: str | None = None) -> str:
         """A shell line as the person: their namespace, their kubeconfig, kubectl on the PATH. Gives standard output."""
         return _output(self._as_person(command, seconds, stdin), command, check)
 
