@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from kubectl_netdebug.causes import asks
-from kubectl_netdebug.causes.backends import backends, live_pods
+from kubectl_netdebug.causes.backends import backends, backends_asked, client_pod, live_pods
 from kubectl_netdebug.causes.owners import EDITABLE, is_patchable, owner_of, template_path
 from kubectl_netdebug.causes.registry import explains
 from kubectl_netdebug.causes.trouble import Trouble, worst
@@ -20,6 +20,7 @@ from kubectl_netdebug.model.objects import tree
 from kubectl_netdebug.model.objects.pod import Container, Pod
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.model.step import When
+from kubectl_netdebug.net.outcome import Outcome as End
 
 GATE_UNMET = Cause(
     code="readiness-gate-unmet",
@@ -135,7 +136,7 @@ def _have_pods(owner: ObjectRef, leaving: list[Pod], wanted: int | None) -> Fix:
 ROLLOUT_RESETS = Cause(
     code="rollout-resets",
     title="Pods stop serving the moment they are deleted",
-    says="Container {container} of {owner} stopped {seconds} s after its Pod's deletion began; there is no preStop.",
+    says="Container {container} of {owner} stops serving within {seconds} s of its Pod's deletion; it has no preStop.",
     means="Proxies need a moment to forget a deleted Pod; connections that come in that moment are refused or reset, "
     "at each rollout and each scale-down.",
     symptom="Bursts of refused or reset connections (502 behind an Ingress) whenever Pods are replaced.",
@@ -143,13 +144,13 @@ ROLLOUT_RESETS = Cause(
     mend="Let the container go on serving for a while: a preStop sleep, or the same in the app at SIGTERM.",
 )
 
-AT_ONCE = 5.0
+AT_ONCE = 10.0
 """Seconds after the deletion began in which proxies may still send traffic to the Pod."""
 
 
-@explains(Hop.POD, ROLLOUT_RESETS, When.ALWAYS)
+@explains(Hop.BACKENDS, ROLLOUT_RESETS, When.ALWAYS)
 def rollout_resets(look: Look, asked: Question) -> Finding | None:
-    """A Pod that is being deleted, beside others that serve, has a serving container that ended at once."""
+    """A Pod whose deletion has just begun, beside others that serve, refuses connections already."""
     service = look(asks.the_service(asked))
     if service is None or not service.selector:
         return None
@@ -159,12 +160,12 @@ def rollout_resets(look: Look, asked: Question) -> Finding | None:
     ports = {s.target for s in service.ports} | {str(s.port) for s in service.ports if not s.target}
     for pod in (p for p in pods if p.deleting):
         container = next((c for c in pod.containers if _serves(pod, c, ports)), None)
-        if container is None or container.has_pre_stop or container.terminated is None:
+        seconds = _leaving_for(look, pod)
+        if container is None or container.has_pre_stop or not 0 <= seconds <= AT_ONCE:
             continue
-        began = _deletion_began(look, pod)
-        ended = container.terminated.finished
-        if began and ended and timedelta(0) <= ended - began + timedelta(seconds=1) <= timedelta(seconds=AT_ONCE + 1):
-            return _resets(look, pod, container, max(0.0, (ended - began).total_seconds()))
+        behind = next((b for b in backends_asked(look, asked) if b.pod == pod.name and b.protocol == "TCP"), None)
+        if behind and look(asks.connect(client_pod(look, asked), behind.address, behind.port)).outcome is End.REFUSED:
+            return _resets(look, pod, container, seconds)
     return None
 
 
@@ -173,11 +174,14 @@ def _serves(pod: Pod, container: Container, ports: set[str]) -> bool:
     return bool(declared & ports) or len(pod.containers) == 1
 
 
-def _deletion_began(look: Look, pod: Pod) -> datetime | None:
-    """`deletionTimestamp` is when the grace period ends."""
+def _leaving_for(look: Look, pod: Pod) -> float:
+    """Seconds since the deletion began, -1 where unknown; `deletionTimestamp` is when the grace period ends."""
     raw = look.if_known(asks.raw_object("pods", pod.namespace, pod.name))
     ends = tree.when(raw, "metadata", "deletionTimestamp")
-    return ends - timedelta(seconds=tree.number(raw, "metadata", "deletionGracePeriodSeconds")) if ends else None
+    if ends is None:
+        return -1.0
+    began = ends - timedelta(seconds=tree.number(raw, "metadata", "deletionGracePeriodSeconds"))
+    return max(0.0, (look(asks.now()) - began).total_seconds())
 
 
 def _resets(look: Look, pod: Pod, container: Container, seconds: float) -> Finding:
@@ -195,6 +199,6 @@ def _resets(look: Look, pod: Pod, container: Container, seconds: float) -> Findi
         owner=f"{owner.kind} {owner.name}",
         seconds=f"{seconds:.0f}",
         effect=Effect.DEGRADES,
-        saw=f"{pod.name}/{container.name} ended {seconds:.0f} s after the deletion began; spec has no preStop",
+        saw=f"{pod.name} refuses connections {seconds:.0f} s after its deletion began; {container.name} has no preStop",
         fix=fix,
     )

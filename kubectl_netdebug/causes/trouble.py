@@ -37,6 +37,9 @@ START_REASONS = frozenset({"RunContainerError", "CreateContainerError", "StartEr
 STUCK_REASONS = PULL_REASONS | START_REASONS | {"CrashLoopBackOff", "CreateContainerConfigError"}
 """What kubelet says of a container that is not merely on its way up."""
 
+GONE = "unable to retrieve container logs"
+"""What kubelet answers, with status 200, for a log that it has cleared away."""
+
 Test = Callable[[Pod], "Container | None"]
 
 
@@ -134,9 +137,16 @@ def last_line(log: str, most: int = 160) -> str:
 
 
 def ending_log(look: Look, pod: Pod, container: Container) -> str:
-    """What the container wrote before it ended; '' where that cannot be read."""
-    previous = container.state != "terminated"
-    return look.if_known(asks.log_of(pod, container.name, previous=previous)) or ""
+    """What the container wrote before it ended; '' where that cannot be read.
+
+    While it is down, its plain log is that of its last life. While it is up again, that may have been cleared away
+    already, which kubelet says in the log's place; the life that is just beginning often complains likewise.
+    """
+    now = asks.log_of(pod, container.name)
+    if container.state != "running":
+        return look.if_known(now) or ""
+    before = look.if_known(asks.log_of(pod, container.name, previous=True)) or ""
+    return before if before and not before.startswith(GONE) else look.if_known(now) or ""
 
 
 def about_container(event: Event, container: Container) -> bool:
