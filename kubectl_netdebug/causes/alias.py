@@ -220,7 +220,7 @@ def externalname_host_mismatch(look: Look, asked: Question) -> Finding | None:
         effect = Effect.DEGRADES  # a client may well verify against the target's name
         found = HOST_MISMATCH.likely
     else:
-        own = look(asks.http_reply(client, spoken.address, spoken.port.port, host_header=service.external_name))
+        own = look(asks.http(client, spoken.address, spoken.port.port, host_header=service.external_name))
         why = f"answers {reply.words} to the name of the Service and {own.words} to its own"
         known = own.answered and own.status < 400
         effect = Effect.BREAKS

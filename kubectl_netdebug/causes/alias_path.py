@@ -118,5 +118,5 @@ def spoken_to_target(look: Look, asked: Question) -> SpokenToTarget | None:
     if scheme == TLS:
         reply = look.if_known(asks.tls(client, resolved.address, port.port, name))
     elif scheme == HTTP:
-        reply = look.if_known(asks.http_reply(client, resolved.address, port.port, host_header=name))
+        reply = look.if_known(asks.http(client, resolved.address, port.port, host_header=name))
     return SpokenToTarget(resolved.address, port, name, reply) if reply else None

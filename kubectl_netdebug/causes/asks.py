@@ -28,7 +28,6 @@ from kubectl_netdebug.model.objects.pod import Pod, read_pod
 from kubectl_netdebug.model.objects.service import Service, read_service
 from kubectl_netdebug.model.objects.slices import SERVICE_LABEL, EndpointSlice, read_slice
 from kubectl_netdebug.model.question import Question
-from kubectl_netdebug.net.answer import HttpAnswer, read_http
 from kubectl_netdebug.net.outcome import Attempt, read_attempt
 from kubectl_netdebug.net.procnet import Listener, listeners
 from kubectl_netdebug.net.spoken import DnsAnswer, HttpReply, TlsAnswer, read_dns, read_reply, read_tls
@@ -224,9 +223,11 @@ def lookup(client: Pod, server: str, name: str, record: str = "A") -> Ask[DnsAns
     )
 
 
-def http_reply(client: Pod, host: str, port: int, path: str = "/", host_header: str = "") -> Ask[HttpReply]:
+def http(
+    client: Pod, host: str, port: int, path: str = "/", *, host_header: str = "", attempt: int = 0
+) -> Ask[HttpReply]:
     """One GET in plain HTTP, with what the server said."""
-    key = Http(client.namespace, client.name, host, port, path=path, host_header=host_header)
+    key = Http(client.namespace, client.name, host, port, path=path, host_header=host_header, attempt=attempt)
     named = f" (Host: {host_header})" if host_header else ""
     return Ask(key, read_reply, lambda a: f"GET {path} from {client.name} at {host}:{port}{named}: {a.words}")
 
@@ -235,15 +236,6 @@ def tls(client: Pod, host: str, port: int, server_name: str = "") -> Ask[TlsAnsw
     """One TLS handshake; nothing is verified."""
     key = Tls(client.namespace, client.name, host, port, server_name)
     return Ask(key, read_tls, lambda a: f"TLS from {client.name} at {host}:{port}: {a.words}")
-
-
-def http_get(client: Pod, host: str, port: int, path: str = "/", attempt: int = 0) -> Ask[HttpAnswer]:
-    """One GET over plain HTTP from inside a Pod."""
-    return Ask(
-        Http(client.namespace, client.name, host, port, path=path, attempt=attempt),
-        read_http,
-        lambda a: f"{client.name} → GET http://{host}:{port}{path}: {a.words}",
-    )
 
 
 def items(value: Any) -> list[Mapping[str, Any]]:

@@ -25,7 +25,7 @@ PROXY_ENV = Cause(
     title="The client sends calls inside the cluster to a proxy",
     says="{variable} of container {container} in {owner} sends HTTP calls to Service {service} to the proxy {proxy}: "
     "{exclusions}.",
-    means="{outcome}",
+    means="HTTP calls of that client inside the cluster depend on the proxy: {outcome}",
     symptom="HTTP calls inside the cluster give 403, 502 or a timeout from the proxy, while plain TCP connects work.",
     apart="With a policy or a dead backend the plain connection fails too.",
     mend="Put the cluster's names and addresses into NO_PROXY.",
@@ -169,8 +169,8 @@ def _ask_the_proxy(look: Look, client: Pod, service: Service, port: ServicePort,
     url = f"http://{service.name}.{service.namespace}.svc:{port.port}/"
     through, past = look.all_known(
         [
-            asks.http_get(client, proxy.host, proxy.port, url),
-            asks.http_get(client, service.address, port.port),
+            asks.http(client, proxy.host, proxy.port, url),
+            asks.http(client, service.address, port.port),
         ]
     )
     if through is None or past is None or not past.status:

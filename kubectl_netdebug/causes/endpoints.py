@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from kubectl_netdebug.causes import asks
 from kubectl_netdebug.causes.backends import backends, live_pods
 from kubectl_netdebug.causes.registry import explains
+from kubectl_netdebug.causes.trouble import merely_starting
 from kubectl_netdebug.model.command import Fix, kubectl
 from kubectl_netdebug.model.finding import Cause, Effect, Finding, ObjectRef
 from kubectl_netdebug.model.hop import Hop
@@ -141,6 +142,8 @@ def endpoints_not_ready(look: Look, asked: Question) -> Finding | None:
     if not unready:
         return None
     pods = [p for p in look(asks.pods_selected_by(service)) if p.name in {b.pod for b in unready}]
+    if pods and all(merely_starting(pod, look(asks.now())) for pod in pods):
+        return None
     reasons = sorted({f"{c.reason or c.type}" for p in pods if (c := p.conditions.get("Ready")) and c.status != "True"})
     return ENDPOINTS_NOT_READY.confirmed(
         at=service.at,

@@ -69,7 +69,7 @@ def find_path(look: Look, asked: Question, failing: Failing, status: int) -> Rem
     if failing.probe.scheme == "HTTP" and look.if_known(asks.may_probe()):
         client = client_pod(look, asked)
         candidates = [p for p in dict.fromkeys((*others, *PATHS)) if p != path]
-        answers = look.all_known([asks.http_get(client, failing.pod.ip, port, p) for p in candidates])
+        answers = look.all_known([asks.http(client, failing.pod.ip, port, p) for p in candidates])
         tried = [(p, a) for p, a in zip(candidates, answers, strict=True) if a is not None]
         value = next((p for p, a in tried if a.good), None)
         saw = "; ".join(f"GET {p}: {a.words}" for p, a in tried if a.good)

@@ -162,7 +162,7 @@ def _path_by_asking(look: Look, asked: Question, failing: Failing) -> Remedy | N
     if failing.probe.kind != "http" or failing.probe.scheme != "HTTP" or failing.port is None:
         return None
     client = client_pod(look, asked)
-    answer = look.if_known(asks.http_get(client, failing.pod.ip, failing.port, failing.probe.path))
+    answer = look.if_known(asks.http(client, failing.pod.ip, failing.port, failing.probe.path))
     if answer is None or answer.status not in (404, 410):
         return None
     return find_path(look, asked, failing, answer.status)
@@ -229,7 +229,7 @@ def _answers(look: Look, client: Pod, failing: Failing) -> str:
     """
     host, port, limit = failing.pod.ip, failing.port or 0, failing.probe.timeout * 1000
     if failing.probe.kind == "http" and failing.probe.scheme == "HTTP":
-        answers = look.all([asks.http_get(client, host, port, failing.probe.path, attempt=n) for n in range(3)])
+        answers = look.all([asks.http(client, host, port, failing.probe.path, attempt=n) for n in range(3)])
         times = sorted(a.milliseconds for a in answers)
         return (
             f"HTTP {answers[0].status} in {times[1]:.0f} ms"

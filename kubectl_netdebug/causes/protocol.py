@@ -95,7 +95,7 @@ def http_probe(pod: Pod | None, port: int) -> Probe | None:
 def _speak(look: Look, service: Service, client: Pod, backend: Backend, pod: Pod | None, scheme: str) -> Spoken | None:
     probe = http_probe(pod, backend.port)
     path = probe.path if probe and probe.scheme == "HTTP" else "/"
-    over_http = asks.http_reply(client, backend.address, backend.port, path)
+    over_http = asks.http(client, backend.address, backend.port, path)
     over_tls = asks.tls(client, backend.address, backend.port, f"{service.name}.{service.namespace}.svc")
     http, tls = None, None
     if scheme == HTTP:

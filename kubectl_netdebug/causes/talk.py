@@ -15,7 +15,7 @@ from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.pod import Pod
 from kubectl_netdebug.model.objects.service import ServicePort
 from kubectl_netdebug.model.question import Question
-from kubectl_netdebug.net.answer import HttpAnswer
+from kubectl_netdebug.net.spoken import HttpReply
 
 MOST_TALKED_TO = 6
 """Backends that are sent a request in one run; each costs one command in the client Pod."""
@@ -30,7 +30,7 @@ class Mute:
     """A backend that accepted and did not answer. `siblings_answer`: others behind the same port did."""
 
     backend: Backend
-    answer: HttpAnswer
+    answer: HttpReply
     siblings_answer: bool
     waiting: int = 0
     """Connections that wait in the listener for the program to take them."""
@@ -48,22 +48,20 @@ def mute(look: Look, asked: Question) -> tuple[Mute, ...]:
     return tuple(found)
 
 
-def _siblings_answer(spoken: list[tuple[Backend, HttpAnswer]], backend: Backend) -> bool:
+def _siblings_answer(spoken: list[tuple[Backend, HttpReply]], backend: Backend) -> bool:
     return any(answer.answered for b, answer in spoken if b.service_port == backend.service_port)
 
 
-def _spoken_to(look: Look, asked: Question) -> list[tuple[Backend, HttpAnswer]]:
+def _spoken_to(look: Look, asked: Question) -> list[tuple[Backend, HttpReply]]:
     connected = [b for b, attempt in tried(look, asked) if attempt.outcome.connected and b.protocol == "TCP"]
     return _ask_all(look, asked, [b for b in connected if _path(look, asked, b) is not None][:MOST_TALKED_TO])
 
 
-def _ask_all(look: Look, asked: Question, chosen: list[Backend], attempt: int = 0) -> list[tuple[Backend, HttpAnswer]]:
+def _ask_all(look: Look, asked: Question, chosen: list[Backend], attempt: int = 0) -> list[tuple[Backend, HttpReply]]:
     if not chosen:
         return []
     client = client_pod(look, asked)
-    wanted = [
-        asks.http_get(client, b.address, b.port, path=_path(look, asked, b) or "/", attempt=attempt) for b in chosen
-    ]
+    wanted = [asks.http(client, b.address, b.port, path=_path(look, asked, b) or "/", attempt=attempt) for b in chosen]
     answers = look.all_known(wanted)
     return [(b, answer) for b, answer in zip(chosen, answers, strict=True) if answer is not None]
 

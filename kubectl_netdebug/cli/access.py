@@ -38,8 +38,11 @@ RIGHTS = (
     Right("list", "", "events", "what kubelet and scheduler say"),
     Right("get", "", "pods", "last words of a crashed container", subresource="log"),
     Right("get", "", "configmaps", "references that lead nowhere"),
-    Right("list", "", "endpoints", "hand-made endpoints that are not mirrored"),
+    Right("get", "", "endpoints", "hand-made endpoints that are not mirrored"),
     Right("get", "apps", "replicasets", "the Deployment behind a Pod"),
+    Right("list", "apps", "replicasets", "whether a rollout can be undone"),
+    Right("list", "apps", "controllerrevisions", "whether a rollout can be undone"),
+    Right("get", "apps", "deployments", "a workload without a Service"),
     Right("list", "apps", "deployments", "workloads scaled to 0"),
     Right("list", "apps", "statefulsets", "workloads scaled to 0"),
     Right("patch", "", "pods", "add a probe container", subresource="ephemeralcontainers"),
@@ -47,6 +50,10 @@ RIGHTS = (
     Right("create", "", "pods", "run a probe", subresource="exec"),
     Right("get", "", "nodes", "an image that is on the node already", namespaced=False),
     Right("list", "", "nodes", "addresses for NodePorts", namespaced=False),
+    Right("get", "", "namespaces", "whether a namespace exists", namespaced=False),
+    Right("list", "networking.k8s.io", "ingresses", "names that a certificate may be for"),
+    Right("list", "networking.k8s.io", "servicecidrs", "the range of Service addresses", namespaced=False),
+    Right("list", "networking.k8s.io", "ipaddresses", "how full that range is", namespaced=False),
 )
 
 

@@ -18,7 +18,10 @@ from kubectl_netdebug.net.outcome import Attempt, tally
 from kubectl_netdebug.net.outcome import Outcome as End
 
 TRIES = 3
-"""Connects to a virtual address: enough to see that some backends answer and others do not."""
+"""Connects to a virtual address whose backends all behave alike."""
+
+MOST_TRIES = 16
+"""Connects to a virtual address in one run."""
 
 
 def socket(look: Look, asked: Question) -> Outcome:
@@ -68,14 +71,22 @@ def address(look: Look, asked: Question) -> Outcome:
     if not service.address:
         return skipped("no address of its own: clients use the endpoints directly")
     client = client_pod(look, asked)
+    attempts = range(_tries(look, asked))
     tries = look.all(
         [
             asks.connect(client, service.address, port.port, port.protocol, attempt)
             for port in ports_asked(service, asked)
-            for attempt in range(TRIES)
+            for attempt in attempts
         ]
     )
     return judge(list(tries), len(tries))
+
+
+def _tries(look: Look, asked: Question) -> int:
+    """More where some backends answer and others do not: a few could all meet the dead ones."""
+    reached = tried(look, asked)
+    mixed = len({attempt.outcome.connected for _, attempt in reached}) == 2
+    return min(MOST_TRIES, TRIES * len(reached)) if mixed else TRIES
 
 
 def _port_as_typed(look: Look, asked: Question) -> Outcome:

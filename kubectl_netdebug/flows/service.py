@@ -17,11 +17,13 @@ from kubectl_netdebug.causes.trouble import merely_starting
 from kubectl_netdebug.flows import alias, reach
 from kubectl_netdebug.flows.entry import entry
 from kubectl_netdebug.flows.protocol import protocol
-from kubectl_netdebug.model.hop import Hop, Outcome, failed, passed, skipped, warned
+from kubectl_netdebug.model.hop import Hop, Outcome, failed, passed, skipped, unknown, warned
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.pod import Pod
 from kubectl_netdebug.model.question import Question, SourceKind
 from kubectl_netdebug.model.step import Flow, Step
+
+ASK_AGAIN = "all of them started less than a minute ago; ask again when they had time"
 
 
 def service_flow() -> Flow:
@@ -81,13 +83,14 @@ def _endpoints(look: Look, asked: Question) -> Outcome:
     total = len({(b.address, b.service_port.index) for b in everything})
     ready = len({(b.address, b.service_port.index) for b in everything if b.endpoint.ready})
     counts = (ready, total)
+    waiting = [b for b in everything if not b.endpoint.ready and not b.endpoint.terminating]
+    starting = bool(waiting) and all(_starting(look, asked, b) for b in waiting)
     if not in_use(everything):
-        return failed(f"0 of {total} ready", counts)
+        return unknown(f"0 of {total} ready: {ASK_AGAIN}") if starting else failed(f"0 of {total} ready", counts)
     silent_ports = [p for p in ports_asked(service, asked) if not any(b.service_port == p for b in in_use(everything))]
     if silent_ports:
         return warned(f"no endpoint for port {', '.join(map(str, silent_ports))}", counts)
-    waiting = [b for b in everything if not b.endpoint.ready and not b.endpoint.terminating]
-    if waiting and not all(_starting(look, asked, b) for b in waiting):
+    if waiting and not starting:
         return warned(f"{ready} of {total} ready", counts)
     return passed(f"{ready} of {total} ready", counts)
 
@@ -121,4 +124,4 @@ def _pods(look: Look, asked: Question) -> Outcome:
     young = all(merely_starting(pod, look(asks.now())) for pod in pods if not pod.ready)
     if ready:
         return passed(f"{saw}, the rest starting", counts) if young else warned(saw, counts)
-    return failed(saw, counts)
+    return unknown(f"{saw}: {ASK_AGAIN}") if young else failed(saw, counts)

@@ -27,6 +27,16 @@ class HttpReply:
         return self.outcome == "answer"
 
     @property
+    def good(self) -> bool:
+        """A status that kubelet takes for success: 200 to 399."""
+        return self.answered and 200 <= self.status < 400
+
+    @property
+    def nothing(self) -> bool:
+        """Connected, and neither an answer nor an end of the connection within the time limit."""
+        return self.outcome == "timed-out"
+
+    @property
     def wants_tls(self) -> bool:
         """The complaint with which common servers meet plain HTTP on a TLS port (Go, nginx, Apache, Tomcat, Envoy)."""
         return self.status in (400, 497) and bool(_WANTS_TLS.search(f"{self.reason} {self.body}"))
