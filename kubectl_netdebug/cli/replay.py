@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+from dataclasses import replace
 from pathlib import Path
 
 from kubectl_netdebug import __version__
@@ -60,7 +61,7 @@ def diagnose_recording(recording: Recording, *, strict: bool = False) -> Result:
     """The result that the recorded facts lead to with today's causes."""
     question = recording.question
     engine = Engine(question, flow_for(question), Nothing(), facts=recording.facts, strict=strict)
-    diagnosis = engine.run()
+    diagnosis = replace(engine.run(), seconds=recording.seconds)
     reads = sum(1 for key in recording.facts if key.price is Price.READ)
     about = Circumstances(
         run_id="replay",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from kubectl_netdebug.engine.describe import describe, reproduce, vantage_of
 from kubectl_netdebug.engine.run import Diagnosis, Found, Lost, Settled
-from kubectl_netdebug.model.facts import Answer, Ask, FactKey, Known, Price, Why
+from kubectl_netdebug.model.facts import Answer, Ask, FactKey, Known, Price, Sockets, Why
 from kubectl_netdebug.model.finding import Confidence, Effect, Finding, ObjectRef
 from kubectl_netdebug.model.hop import Hop, State
 from kubectl_netdebug.model.result import (
@@ -190,6 +190,7 @@ def _worth_telling(lost: Lost, decided: bool) -> bool:
 def _assumptions(diagnosis: Diagnosis, *, decided: bool) -> tuple[str, ...]:
     said = []
     used = [ask for step in diagnosis.steps for ask in step.used if ask.key.price is Price.POD]
+    used = [ask for ask in used if not isinstance(ask.key, Sockets)]  # those were read in a backend
     pods = {vantage_of((ask,)) for ask in used if isinstance(diagnosis.facts.get(ask.key), Known)}
     if pods and not diagnosis.question.source.name:
         said.append(f"the client was chosen ({', '.join(sorted(pods))}); another may see something else: --from")

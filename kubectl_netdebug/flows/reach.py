@@ -7,6 +7,7 @@ from kubectl_netdebug.causes.backends import (
     MOST_BACKENDS,
     backends_asked,
     client_pod,
+    in_use,
     ports_asked,
 )
 from kubectl_netdebug.causes.reach import refusing, tried, untranslated
@@ -70,6 +71,8 @@ def address(look: Look, asked: Question) -> Outcome:
         return _port_as_typed(look, asked)
     if not service.address:
         return skipped("no address of its own: clients use the endpoints directly")
+    if not in_use(backends_asked(look, asked)):
+        return skipped("no endpoint is ready, so it has nowhere to lead")
     client = client_pod(look, asked)
     attempts = range(_tries(look, asked))
     tries = look.all(

@@ -77,6 +77,8 @@ def run_step(lab: Lab, step: Mapping[str, Any], names: Mapping[str, str]) -> Non
     elif "apply" in step:
         objects = [o for o in yaml.safe_load_all(step["apply"]) if o]
         lab.apply(objects, step.get("in", names["ns"]))
+    elif "older" in step:
+        _wait_for_age(lab, float(step["older"]), names)
     elif "component" in step:
         lab.component(step["component"], step["do"])
     elif "node" in step:
@@ -87,6 +89,14 @@ def run_step(lab: Lab, step: Mapping[str, Any], names: Mapping[str, str]) -> Non
         lab.sh(step["sh"])
     else:
         raise ValueError(f"unknown step: {sorted(step)}")
+
+
+def _wait_for_age(lab: Lab, seconds: float, names: Mapping[str, str]) -> None:
+    """Until every Pod of the workload is older: younger ones are merely starting."""
+    youngest = "-o jsonpath='{range .items[*]}{.metadata.creationTimestamp}{\"\\n\"}{end}' | sort | tail -n 1"
+    age = f"created=$(kubectl -n {names['ns']} get pods -l app={names['label']} {youngest}); "
+    age += f'test $(( $(date +%s) - $(date -d "$created" +%s) )) -gt {seconds:.0f} && echo older'
+    lab.wait_for(age, "older", seconds + 60)
 
 
 def _start_app(lab: Lab, overrides: Mapping[str, Any], names: Mapping[str, str]) -> None:
