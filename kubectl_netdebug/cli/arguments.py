@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubectl_netdebug import __version__
 from kubectl_netdebug.cli.exits import UsageProblem
-from kubectl_netdebug.kube.flags import KubeFlags, parse_duration
+
+if TYPE_CHECKING:
+    from kubectl_netdebug.kube.flags import KubeFlags
 
 EPILOG = """\
 examples:
@@ -43,7 +45,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         prog="kubectl netdebug",
         description="Finds why a Service or Pod cannot be reached, proves it, and gives the command that mends it.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_help,
         parents=[shared],
         allow_abbrev=False,
     )
@@ -51,7 +53,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
 
     def command(name: str, help_text: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=help_text, description=help_text, parents=[shared], allow_abbrev=False)
+        return commands.add_parser(
+            name, help=help_text, description=help_text, parents=[shared], allow_abbrev=False, formatter_class=_help
+        )
 
     service = command("service", "why does a Service not answer?")
     service.add_argument("target", metavar="NAME[:PORT]", help="a Service, with a port number or name of it")
@@ -67,6 +71,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     replay.add_argument("file", metavar="FILE")
     command("version", "the version of this program and of the cluster")
     return parser.parse_args(list(argv))
+
+
+def _help(prog: str) -> argparse.HelpFormatter:
+    """Help at a fixed width: to find the terminal's, argparse would load every archive format."""
+    return argparse.RawDescriptionHelpFormatter(prog, width=80)
 
 
 def _shared_flags() -> Parser:
@@ -103,6 +112,8 @@ def _shared_flags() -> Parser:
 
 
 def _duration(text: str) -> float:
+    from kubectl_netdebug.kube.flags import parse_duration
+
     try:
         return parse_duration(text)
     except ValueError as problem:
@@ -119,6 +130,8 @@ def _allow(text: str) -> tuple[str, ...]:
 
 def kube_flags(args: argparse.Namespace) -> KubeFlags:
     """kubectl's flags out of the arguments."""
+    from kubectl_netdebug.kube.flags import KubeFlags
+
     given = {name: getattr(args, name) for name in KubeFlags.__dataclass_fields__ if hasattr(args, name)}
     if "as_groups" in given:
         given["as_groups"] = tuple(given["as_groups"])

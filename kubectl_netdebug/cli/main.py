@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from kubectl_netdebug.cli.arguments import parse
 from kubectl_netdebug.cli.exits import Exit, OutputProblem, UsageProblem
 from kubectl_netdebug.cli.output import say
-from kubectl_netdebug.kube.errors import ConfigProblem, CredentialProblem, KubeError, Unreachable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,21 +16,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         return int(_dispatch(parse(words)))
-    except UsageProblem as problem:
-        say(f"netdebug: {problem}")
-        return Exit.USAGE
-    except (ConfigProblem, CredentialProblem, Unreachable) as problem:
-        say(f"netdebug: {problem.message}")
-        return Exit.UNREACHABLE
-    except KubeError as problem:
-        say(f"netdebug: {problem.message}")
-        return Exit.INCONCLUSIVE
-    except OutputProblem as problem:
-        say(f"netdebug: {problem}")
-        return Exit.INCONCLUSIVE
     except KeyboardInterrupt:
         say("Interrupted.")
         return Exit.INTERRUPTED
+    except Exception as problem:
+        code = _code_of(problem)
+        if code is None:
+            raise
+        say(f"netdebug: {problem}")
+        return code
+
+
+def _code_of(problem: Exception) -> Exit | None:
+    """The exit code for a failure that is told in one sentence; None for a defect of this program."""
+    if isinstance(problem, UsageProblem):
+        return Exit.USAGE
+    if isinstance(problem, OutputProblem):
+        return Exit.INCONCLUSIVE
+    # Imported only now: help and explanations must not pay for it.
+    from kubectl_netdebug.kube.errors import ConfigProblem, CredentialProblem, KubeError, Unreachable
+
+    if isinstance(problem, ConfigProblem | CredentialProblem | Unreachable):
+        return Exit.UNREACHABLE
+    return Exit.INCONCLUSIVE if isinstance(problem, KubeError) else None
 
 
 def _dispatch(args: argparse.Namespace) -> Exit:

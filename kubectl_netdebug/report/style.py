@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _COLOURS = {"✓": "32", "!": "33", "✗": "31", "?": "33", "–": "2", "E": "35"}
 
 _ASCII = str.maketrans({"✓": "+", "✗": "x", "–": "-", "—": "-", "→": ">", "×": "x", "·": "*", "…": "...", "≠": "!="})
 
 
-@dataclass(frozen=True)
-class Style:
+class Style(NamedTuple):
     """How to draw: width in columns, colours or not, and whether the output can show more than ASCII."""
 
     width: int = 80
