@@ -132,7 +132,8 @@ def test_nothing_but_commands_is_wider_than_the_terminal(result: Result, wide: b
     lines = render(result, Style(width), wide=wide).splitlines()
 
     too_wide = [line for line in lines if len(line) > width and line.strip() not in command_lines(result)]
-    assert too_wide == []
+    # A name is never broken: one that is longer than the line stands on a line of its own.
+    assert [line for line in too_wide if len(line.split()) > 1] == []
 
 
 @given(results, st.booleans())
