@@ -87,9 +87,9 @@ def address(look: Look, asked: Question) -> Outcome:
 
 def _tries(look: Look, asked: Question) -> int:
     """More where some backends answer and others do not: a few could all meet the dead ones."""
-    reached = tried(look, asked)
-    mixed = len({attempt.outcome.connected for _, attempt in reached}) == 2
-    return min(MOST_TRIES, TRIES * len(reached)) if mixed else TRIES
+    telling = [attempt for _, attempt in tried(look, asked) if attempt.outcome is not End.SILENT]
+    mixed = len({attempt.outcome.connected for attempt in telling}) == 2
+    return min(MOST_TRIES, TRIES * len(telling)) if mixed else TRIES
 
 
 def _port_as_typed(look: Look, asked: Question) -> Outcome:
@@ -112,6 +112,8 @@ def judge(attempts: list[Attempt], total: int) -> Outcome:
         if not good:
             return unknown("UDP: sent, nothing came back, which a healthy server may do")
         slowest = max(a.milliseconds for a in good)
-        return passed(f"{len(good)} of {len(attempts)} connected, {slowest:.0f} ms at most{sampled}", counts)
+        mute = f"; {len(silent)} silent over UDP, as they may be" if silent else ""
+        saw = f"{len(good)} of {len(attempts) - len(silent)} connected, {slowest:.0f} ms at most{mute}{sampled}"
+        return passed(saw, counts)
     saw = tally(attempts) + sampled
     return warned(saw, counts) if good or silent else failed(saw, counts)

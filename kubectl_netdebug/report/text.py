@@ -80,7 +80,7 @@ def _short_hop(hop: HopLine) -> str:
 
 def _hop(hop: HopLine, style: Style) -> list[str]:
     lines = style.labelled(
-        f"{GLYPHS[hop.state]} {hop.title}", f"{hop.saw}  ({hop.vantage}, {hop.elapsed_ms:.0f} ms)", hang=22
+        f"{GLYPHS[hop.state]} {hop.title}", f"{hop.saw}  ({hop.vantage}, {hop.elapsed_ms:.0f} ms)", hang=24
     )
     lines[0] = lines[0].replace(GLYPHS[hop.state], style.glyph(GLYPHS[hop.state]), 1)
     return lines

@@ -133,6 +133,10 @@ _ERRORS = (
 )
 
 
+_ANSWERED = re.compile(r"can't find|NXDOMAIN|SERVFAIL|NOTIMP|FORMERR|^Name:|authoritative", re.I | re.M)
+"""What nslookup says when a name server answered, be it with the code REFUSED, which is no refused connection."""
+
+
 def classify(protocol: str, milliseconds: float, code: int, tool: str, words: str) -> Attempt:
     """The outcome behind a tool's exit code and words.
 
@@ -143,6 +147,8 @@ def classify(protocol: str, milliseconds: float, code: int, tool: str, words: st
     error = next((outcome for pattern, outcome in _ERRORS if pattern.search(words)), None)
     if words.strip() == NO_TOOL:
         return Attempt(Outcome.OTHER, milliseconds, NO_TOOL)
+    if protocol == "UDP" and _ANSWERED.search(words):
+        return Attempt(Outcome.CONNECTED, milliseconds)
     if protocol == "UDP":
         return Attempt(error if error is Outcome.REFUSED else Outcome.SILENT, milliseconds, detail if error else "")
     if code == 0:
