@@ -127,8 +127,8 @@ def client_pod(look: Look, asked: Question) -> Pod:
     if not candidates:
         whose = f"of {asked.source} " if asked.source.name else ""
         raise _no_client(f"no running Pod {whose}in namespace {namespace} to probe from", "--from pod/NAME")
-    serving = {backend.pod for backend in backends_asked(look, asked)}
-    return min(candidates, key=lambda pod: (not has_probe(pod), pod.name in serving, pod.host_network, pod.name))
+    serving = {backend.address for backend in backends_asked(look, asked)}
+    return min(candidates, key=lambda pod: (pod.ip in serving, pod.host_network, not has_probe(pod), pod.name))
 
 
 def client_named(look: Look, asked: Question) -> Pod | None:
