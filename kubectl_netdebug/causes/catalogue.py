@@ -39,7 +39,8 @@ def explanations() -> tuple[Explanation, ...]:
     """Every cause function with its hop."""
     for family in FAMILIES:
         importlib.import_module(f"kubectl_netdebug.causes.{family}")
-    return registered()
+    # Families import parts of each other, so the order of registration depends on who was imported first.
+    return tuple(sorted(registered(), key=lambda each: FAMILIES.index(each.find.__module__.rpartition(".")[2])))
 
 
 def by_code() -> dict[str, Cause]:
