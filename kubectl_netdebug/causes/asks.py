@@ -150,11 +150,6 @@ def objects_in(resource: str, namespace: str) -> Ask[list[Mapping[str, Any]]]:
     return Ask(Objects(resource, namespace), items)
 
 
-def node_named(name: str) -> Ask[Node | None]:
-    """A Node, or None."""
-    return Ask(Object("nodes", "", name), lambda v: None if v is None else read_node(v))
-
-
 def nodes() -> Ask[tuple[Node, ...]]:
     """The cluster's nodes, the first 500."""
     return Ask(Objects("nodes"), lambda v: tuple(map(read_node, items(v))))
@@ -241,11 +236,6 @@ def tls(client: Pod, host: str, port: int, server_name: str = "") -> Ask[TlsAnsw
 def items(value: Any) -> list[Mapping[str, Any]]:
     """The objects of an `Objects` fact."""
     return list(tree.entries(value, "items"))
-
-
-def complete(value: Any) -> bool:
-    """Whether an `Objects` fact holds all there are."""
-    return tree.flag(value, "complete", default=True)
 
 
 def _describe_slices(slices: tuple[EndpointSlice, ...]) -> str:

@@ -14,14 +14,12 @@ from kubectl_netdebug.model.facts import (
     Http,
     Log,
     Lookup,
-    May,
     MayProbe,
     Now,
     Object,
     Objects,
     PodFile,
     Price,
-    ServerVersion,
     Sockets,
     Tls,
 )
@@ -61,10 +59,6 @@ def describe(key: FactKey) -> str:
             return f"{'TLS' if isinstance(key, Tls) else 'HTTP'} from {key.pod} to {key.host}:{key.port}"
         case Lookup():
             return f"name {key.name} asked from {key.pod} at {key.server}"
-        case May():
-            return f"right to {key.verb} {key.resource}"
-        case ServerVersion():
-            return "version of the API server"
         case MayProbe():
             return "probing from a Pod"
         case Now():

@@ -136,20 +136,6 @@ class Log(FactKey):
 
 
 @dataclass(frozen=True)
-class ServerVersion(FactKey):
-    """The API server's `/version` object."""
-
-
-@dataclass(frozen=True)
-class May(FactKey):
-    """Whether the person may do this, by an access review: a boolean."""
-
-    verb: str
-    resource: str
-    namespace: str = ""
-
-
-@dataclass(frozen=True)
 class Connect(FactKey):
     """One connection attempt from inside a Pod.
 

@@ -52,15 +52,6 @@ class Listener:
         return f"{shown}:{self.port}/{self.protocol}"
 
 
-@dataclass(frozen=True)
-class Established:
-    """A TCP connection that exists now."""
-
-    local_port: int
-    peer: str
-    peer_port: int
-
-
 def listeners(files: Mapping[str, str]) -> tuple[Listener, ...]:
     """All listening sockets in the given files (keyed `tcp`, `tcp6`, `udp`, `udp6`), sorted by port and protocol.
 
@@ -74,16 +65,6 @@ def listeners(files: Mapping[str, str]) -> tuple[Listener, ...]:
                 backlog = int(match[7], 16) if protocol == "TCP" else 0
                 found.append(Listener(protocol, address, int(match[2], 16), backlog))
     return tuple(sorted(set(found), key=lambda s: (s.port, s.protocol, s.address)))
-
-
-def established(files: Mapping[str, str]) -> tuple[Established, ...]:
-    """All established TCP connections in the given files."""
-    found = []
-    for name in ("tcp", "tcp6"):
-        for match in map(_LINE.match, files.get(name, "").splitlines()):
-            if match and match[5] == "01" and (peer := _address(match[3])):
-                found.append(Established(int(match[2], 16), peer.removeprefix("::ffff:"), int(match[4], 16)))
-    return tuple(found)
 
 
 def _address(hexadecimal: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from kubectl_netdebug.kube import errors
 from kubectl_netdebug.kube.session import Session
-from kubectl_netdebug.model.facts import Answer, FactKey, Known, Log, May, Object, Objects, ServerVersion, Unknown, Why
+from kubectl_netdebug.model.facts import Answer, FactKey, Known, Log, Object, Objects, Unknown, Why
 from kubectl_netdebug.vantage import resources
 
 READ_SECONDS = 10.0
@@ -14,7 +14,7 @@ READ_SECONDS = 10.0
 
 LOG_BYTES = 64 * 1024
 
-READS = (Object, Objects, Log, May, ServerVersion)
+READS = (Object, Objects, Log)
 
 
 def fetch(session: Session, key: FactKey) -> Answer:
@@ -42,14 +42,6 @@ def _read(session: Session, key: FactKey) -> Answer:
             path = resources.path("pods", key.namespace, key.pod, "log")
             query_log = {"container": key.container, "tailLines": str(key.lines), "previous": str(key.previous).lower()}
             return Known(session.get_text(path, query_log, most_bytes=LOG_BYTES, deadline=READ_SECONDS))
-        case May():
-            plural, group = resources.split(key.resource)
-            plural, _, subresource = plural.partition("/")
-            return Known(
-                session.may(key.verb, plural, group=group, subresource=subresource, namespace=key.namespace or None)
-            )
-        case ServerVersion():
-            return Known(session.get("/version", deadline=READ_SECONDS))
     raise AssertionError(f"{type(key).__name__} is not a read")
 
 

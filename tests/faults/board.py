@@ -14,7 +14,7 @@ import yaml
 
 from kubectl_netdebug import __version__
 from kubectl_netdebug.causes.catalogue import by_code
-from tests.faults.case import VARIANTS, Variant
+from tests.faults.case import VARIANTS, Variant, load
 from tests.faults.execute import Outcome
 from tests.faults.laboratory import ROOT
 
@@ -149,7 +149,11 @@ def _missing(boards: Mapping[str, Any]) -> list[str]:
     lines += [f"- `{code}`: {reason}" for code, reason in sorted((reasons or {}).items())]
     unknown = [code for code in by_code() if code not in injected and code not in (reasons or {})]
     lines += [f"- `{code}`: no injected fault was run yet" for code in unknown]
-    lines += [f"- cluster {variant}: not run" for variant in map(str, VARIANTS) if variant not in boards]
+    for variant in VARIANTS:
+        run = boards.get(str(variant), {"cases": {}})["cases"]
+        left = [case.id for case in load() if case.runs_on(variant) and case.id not in run]
+        if left:
+            lines.append(f"- cluster {variant}: {len(left)} of {len(left) + len(run)} cases not run")
     return (
         lines
         if len(lines) > 2
