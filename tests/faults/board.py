@@ -64,6 +64,7 @@ def page(data: Mapping[str, Any]) -> str:
         "Made by `make bench` and `make perf`; every figure is from a run against a real cluster of the laboratory",
         "(`docs/laboratory.md`). Right means: the verdict, the first cause named and its object are the injected ones,",
         "and nothing else is accused. *Healed* means: the first fix was pasted as printed, and then all was healthy.",
+        "A case that was run again stands with its last result; each keeps its date and seed in `benchmark.json`.",
         "",
         "## In one table",
         "",
