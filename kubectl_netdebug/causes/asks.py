@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -88,25 +88,28 @@ def service_at(address: str) -> Ask[Service | None]:
 
 def slices_of(asked: Question) -> Ask[tuple[EndpointSlice, ...]]:
     """The EndpointSlices that the Service's label leads to."""
-    key = Objects(SLICES, asked.namespace, labels=f"{SERVICE_LABEL}={asked.service}")
-    return Ask(key, lambda v: tuple(map(read_slice, items(v))), _describe_slices)
+    return _slices(asked.namespace, f"{SERVICE_LABEL}={asked.service}", _describe_slices)
 
 
 def slices_for(namespace: str, service: str) -> Ask[tuple[EndpointSlice, ...]]:
     """The EndpointSlices of another Service than the one that was asked about."""
-    key = Objects(SLICES, namespace, labels=f"{SERVICE_LABEL}={service}")
-    return Ask(key, lambda v: tuple(map(read_slice, items(v))))
+    return _slices(namespace, f"{SERVICE_LABEL}={service}")
 
 
 def slices_read_again(asked: Question) -> Ask[tuple[EndpointSlice, ...]]:
     """The same slices, read at a later moment: facts are read once, so the same choice is put in other words."""
-    key = Objects(SLICES, asked.namespace, labels=f"{SERVICE_LABEL} in ({asked.service})")
-    return Ask(key, lambda v: tuple(map(read_slice, items(v))), _describe_slices)
+    return _slices(asked.namespace, f"{SERVICE_LABEL} in ({asked.service})", _describe_slices)
 
 
 def slices_in(namespace: str) -> Ask[tuple[EndpointSlice, ...]]:
     """All EndpointSlices of a namespace, the first 500."""
-    return Ask(Objects(SLICES, namespace), lambda v: tuple(map(read_slice, items(v))))
+    return _slices(namespace)
+
+
+def _slices(
+    namespace: str, labels: str = "", says: Callable[[tuple[EndpointSlice, ...]], str] | None = None
+) -> Ask[tuple[EndpointSlice, ...]]:
+    return Ask(Objects(SLICES, namespace, labels=labels), lambda v: tuple(map(read_slice, items(v))), says)
 
 
 def pods_selected_by(service: Service) -> Ask[tuple[Pod, ...]]:

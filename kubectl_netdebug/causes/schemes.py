@@ -25,11 +25,6 @@ def declared_scheme(port: ServicePort) -> str:
     return _NAMES.get(port.name.lower().split("-", 1)[0], "")
 
 
-def is_silent(port: ServicePort) -> bool:
-    """Neither appProtocol nor the name says anything at all, so that the number may."""
-    return not port.app_protocol and not port.name
-
-
 def named_scheme(port: ServicePort) -> str:
     """What is declared, else what the number stands for by custom; '' where nothing hints at HTTP or TLS."""
     declared = declared_scheme(port)

@@ -46,8 +46,8 @@ NO_SLICE = Cause(
 @explains(Hop.ENDPOINTS, NO_SLICE)
 def selectorless_no_slice(look: Look, asked: Question) -> Finding | None:
     """No selector, no slice that could be meant, no Endpoints to mirror."""
-    service = handmade_service(look, asked)
-    if service is None or look(asks.slices_of(asked)) or _stray_slice(look, service):
+    service = _without_slices(look, asked)
+    if service is None or _stray_slice(look, service):
         return None
     old = look.if_known(endpoints_named(service.namespace, service.name))
     if old is not None and any(s.addresses or s.not_ready for s in old.subsets):
@@ -92,8 +92,8 @@ LABEL_MISSING = Cause(
 @explains(Hop.ENDPOINTS, LABEL_MISSING)
 def slice_label_missing(look: Look, asked: Question) -> Finding | None:
     """A slice that is meant for this Service, by its name or by its label's spelling, and not labelled so."""
-    service = handmade_service(look, asked)
-    if service is None or look(asks.slices_of(asked)):
+    service = _without_slices(look, asked)
+    if service is None:
         return None
     stray = _stray_slice(look, service)
     if stray is None:
@@ -111,6 +111,12 @@ def slice_label_missing(look: Look, asked: Question) -> Finding | None:
             kubectl("label", "endpointslice", stray.name, pair, "--overwrite", namespace=stray.namespace),
         ),
     )
+
+
+def _without_slices(look: Look, asked: Question) -> Service | None:
+    """The Service that was asked about, where people fill its endpoints and no slice is tied to it."""
+    service = handmade_service(look, asked)
+    return None if service is None or look(asks.slices_of(asked)) else service
 
 
 def _stray_slice(look: Look, service: Service) -> EndpointSlice | None:
@@ -339,8 +345,8 @@ NOT_MIRRORED = Cause(
 @explains(Hop.ENDPOINTS, NOT_MIRRORED)
 def endpoints_not_mirrored(look: Look, asked: Question) -> Finding | None:
     """Addresses stand in the old object and in no slice, and the object says why."""
-    service = handmade_service(look, asked)
-    if service is None or look(asks.slices_of(asked)):
+    service = _without_slices(look, asked)
+    if service is None:
         return None
     old = look(endpoints_named(service.namespace, service.name))
     if old is None or not old.addresses:

@@ -54,17 +54,14 @@ def _run(args: argparse.Namespace, session: Session, question: Question) -> Exit
         timeout=getattr(args, "timeout", DEFAULT_TIMEOUT) or 3600.0,
         observer=progress,
     )
-    interrupted = False
     try:
         diagnosis = engine.run()
     except KeyboardInterrupt:
-        diagnosis, interrupted = engine.so_far(), True
+        progress.clear()
+        return _interrupted(engine.so_far(), source)
     progress.clear()
-    if interrupted:
-        return _interrupted(diagnosis, source)
     _raise_if_never_reached(session, diagnosis)
     flags = cluster_flags(args, session.context)
-    changes = source.containers.changes
     about = Circumstances(
         run_id=secrets.token_hex(4),
         started_at=started,
@@ -72,7 +69,7 @@ def _run(args: argparse.Namespace, session: Session, question: Question) -> Exit
         probes=source.probes,
         versions={"kubectl-netdebug": __version__},
         cluster_flags=flags,
-        changes=changes,
+        changes=source.containers.changes,
         verify=verify_command(question, flags),
     )
     result = conclude(diagnosis, about)

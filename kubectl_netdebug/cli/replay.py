@@ -52,7 +52,7 @@ def demo(args: argparse.Namespace) -> Exit:
         raise UsageProblem(f"{case.path}: {problem}") from problem
     result = diagnose_recording(recording)
     say(f"Recorded on a real cluster: {recording.case.get('title', case.name)}")
-    say(f"$ {_command(recording)}\n")
+    say(f"$ {verify_command(recording.question, ())}\n")
     show(result, args)
     return Exit.HEALTHY
 
@@ -110,9 +110,3 @@ def _listing(cases: list[Case]) -> str:
             title = f"cannot be read: {problem}"
         lines.append(f"{case.name.ljust(width)}  {title}".rstrip())
     return "\n".join(lines) + "\n"
-
-
-def _command(recording: Recording) -> str:
-    question = recording.question
-    source = f" --from {question.source}" if question.source.name else ""
-    return f"kubectl netdebug {question.flow} {question.destination} -n {question.namespace}{source}"

@@ -149,7 +149,6 @@ class DnsAnswer:
     outcome: str
     rcode: str
     addresses: tuple[str, ...]
-    aliases: tuple[str, ...]
 
     @property
     def answered(self) -> bool:
@@ -173,7 +172,6 @@ def read_dns(value: Any) -> DnsAnswer:
         outcome=tree.text(value, "outcome"),
         rcode=tree.text(value, "rcode"),
         addresses=tuple(tree.text(r, "data") for r in records if tree.text(r, "type") in ("A", "AAAA")),
-        aliases=tuple(tree.text(r, "data").rstrip(".") for r in records if tree.text(r, "type") == "CNAME"),
     )
 
 

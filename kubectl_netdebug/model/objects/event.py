@@ -17,8 +17,6 @@ class Event:
     reason: str
     message: str
     count: int
-    about_kind: str
-    about_name: str
     field_path: str
     last: datetime | None
 
@@ -36,8 +34,6 @@ def read_event(raw: Any) -> Event:
         reason=tree.text(raw, "reason"),
         message=tree.text(raw, "message") or tree.text(raw, "note"),
         count=max(1, tree.number(raw, "count"), tree.number(raw, "series", "count")),
-        about_kind=tree.text(raw, "involvedObject", "kind") or tree.text(raw, "regarding", "kind"),
-        about_name=tree.text(raw, "involvedObject", "name") or tree.text(raw, "regarding", "name"),
         field_path=tree.text(raw, "involvedObject", "fieldPath") or tree.text(raw, "regarding", "fieldPath"),
         last=max((t for t in times if t), default=None),
     )

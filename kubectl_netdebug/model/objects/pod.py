@@ -31,7 +31,6 @@ class Probe:
     timeout: int
     period: int
     failure_threshold: int
-    initial_delay: int
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,6 @@ class Pod:
     annotations: Mapping[str, str]
     node: str
     ip: str
-    ips: tuple[str, ...]
     phase: str
     reason: str
     host_network: bool
@@ -151,7 +149,6 @@ def read_pod(raw: Any) -> Pod:
         annotations=tree.labels(meta, "annotations"),
         node=tree.text(spec, "nodeName"),
         ip=ip,
-        ips=tuple(tree.text(entry, "ip") for entry in tree.entries(status, "podIPs")) or ((ip,) if ip else ()),
         phase=tree.text(status, "phase"),
         reason=tree.text(status, "reason"),
         host_network=tree.flag(spec, "hostNetwork"),
@@ -245,7 +242,6 @@ def _probe(raw: Any) -> Probe | None:
         timeout=tree.number(raw, "timeoutSeconds", default=1),
         period=tree.number(raw, "periodSeconds", default=10),
         failure_threshold=tree.number(raw, "failureThreshold", default=3),
-        initial_delay=tree.number(raw, "initialDelaySeconds"),
     )
 
 

@@ -55,7 +55,6 @@ class Service:
     external_policy: str
     affinity: str
     publish_not_ready: bool
-    health_check_node_port: int
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
 
@@ -120,7 +119,6 @@ def read_service(raw: Any) -> Service | None:
         external_policy=tree.text(spec, "externalTrafficPolicy") or "Cluster",
         affinity=tree.text(spec, "sessionAffinity") or "None",
         publish_not_ready=tree.flag(spec, "publishNotReadyAddresses"),
-        health_check_node_port=tree.number(spec, "healthCheckNodePort"),
         labels=tree.labels(raw, "metadata", "labels"),
         annotations=tree.labels(raw, "metadata", "annotations"),
     )

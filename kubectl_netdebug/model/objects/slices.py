@@ -25,7 +25,6 @@ class Endpoint:
     node: str
     target_kind: str
     target_name: str
-    target_namespace: str
 
     @property
     def address(self) -> str:
@@ -99,5 +98,4 @@ def _endpoint(raw: Mapping[str, Any]) -> Endpoint:
         node=tree.text(raw, "nodeName"),
         target_kind=tree.text(raw, "targetRef", "kind"),
         target_name=tree.text(raw, "targetRef", "name"),
-        target_namespace=tree.text(raw, "targetRef", "namespace"),
     )
