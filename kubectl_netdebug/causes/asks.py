@@ -212,12 +212,15 @@ def file_in(pod: Pod, path: str, again: int = 0) -> Ask[str]:
     return Ask(PodFile(pod.namespace, pod.name, path, again), lambda v: v if isinstance(v, str) else "")
 
 
-def lookup(client: Pod, server: str, name: str, record: str = "A") -> Ask[DnsAnswer]:
+def lookup(
+    client: Pod, server: str, name: str, record: str = "A", *, transport: str = "TCP", attempt: int = 0, port: int = 53
+) -> Ask[DnsAnswer]:
     """One DNS question for an absolute name, from a Pod to one server."""
+    at = server if port == 53 else f"{server}:{port}"
     return Ask(
-        Lookup(client.namespace, client.name, server, name, record),
+        Lookup(client.namespace, client.name, server, name, record, transport, attempt, port),
         read_dns,
-        lambda a: f"{name} {record} asked at {server}: {a.words}",
+        lambda a: f"{name} {record} asked at {at} over {transport}: {a.words}",
     )
 
 

@@ -16,6 +16,9 @@ EPILOG = """\
 examples:
   kubectl netdebug service web              why does Service web not answer?
   kubectl netdebug service web:8080 -n shop --from deploy/cart --probe always
+  kubectl netdebug path deploy/web https://example.com
+  kubectl netdebug path outside svc/shop    from this machine
+  kubectl netdebug dns deploy/web           names: wrong, missing or slow?
   kubectl netdebug demo --list              recorded faults; needs no cluster
   kubectl netdebug explain service-selector-mismatch
 
@@ -59,6 +62,18 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
     service = command("service", "why does a Service not answer?")
     service.add_argument("target", metavar="NAME[:PORT]", help="a Service, with a port number or name of it")
+    path = command("path", "why does this Pod (or this machine) not reach that?")
+    path.add_argument("client", metavar="SOURCE", help="pod/N, deploy/N, sts/N, ds/N, job/N, or outside (this machine)")
+    path.add_argument(
+        "target",
+        metavar="DESTINATION",
+        help="svc/N[:PORT], pod/N:PORT, ing/N, gateway/N, a URL, HOST:PORT, self, or api",
+    )
+    dns = command("dns", "do names resolve in this Pod, and how fast?")
+    dns.add_argument("client", metavar="SOURCE", help="pod/N, deploy/N, sts/N, ds/N or job/N")
+    dns.add_argument("name", nargs="?", metavar="NAME", help="a name to resolve; else names in general")
+    api = command("api", "does this Pod reach the API server, and is it let in?")
+    api.add_argument("client", metavar="SOURCE", help="pod/N, deploy/N, sts/N, ds/N or job/N")
     explain = command("explain", "what a code means, how it is proved and mended")
     explain.add_argument("code", nargs="?", metavar="CODE")
     explain.add_argument("--list", action="store_true", help="all codes, a line each")

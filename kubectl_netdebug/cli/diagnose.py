@@ -22,7 +22,7 @@ from kubectl_netdebug.flows import flow_for
 from kubectl_netdebug.kube.errors import CredentialProblem, Unreachable
 from kubectl_netdebug.kube.session import Session
 from kubectl_netdebug.model.facts import Known, Now, Unknown, Why
-from kubectl_netdebug.model.question import Question
+from kubectl_netdebug.model.question import FlowName, Question
 from kubectl_netdebug.model.result import Change
 from kubectl_netdebug.vantage.cluster import ClusterSource
 from kubectl_netdebug.vantage.consent import Consent
@@ -107,23 +107,31 @@ def verify_command(question: Question, flags: tuple[str, ...]) -> str:
     """The command that asks the same question again."""
     import shlex
 
-    source = ("--from", _source_flag(question)) if question.source.name else ()
-    words = (
-        "kubectl",
-        "netdebug",
-        question.flow.value,
-        question.destination,
-        "-n",
-        question.namespace,
-        *source,
-        *flags,
-    )
-    return shlex.join(words)
+    return shlex.join(("kubectl", "netdebug", *_words(question), *flags))
 
 
-def _source_flag(question: Question) -> str:
+def _words(question: Question) -> tuple[str, ...]:
+    """What was typed behind `kubectl netdebug`, in one fixed form."""
+    source = _source_word(question)
+    home = ("-n", question.namespace)
+    match question.flow:
+        case FlowName.SERVICE:
+            client = ("--from", source) if question.source.name else ()
+            return ("service", question.destination, *home, *client)
+        case FlowName.DNS:
+            return ("dns", source, *([question.host] if question.host else []), *home)
+        case FlowName.API:
+            return ("api", source, *home)
+        case FlowName.POD_TO_ITSELF:
+            return ("path", source, "self", *home)
+    target = f"svc/{question.destination}" if question.service else question.destination
+    return ("path", source, target, *home)
+
+
+def _source_word(question: Question) -> str:
     source = question.source
-    return f"{source.namespace}/{source}" if source.namespace != question.namespace else str(source)
+    other = source.namespace and source.namespace != question.namespace
+    return f"{source.namespace}/{source}" if other else str(source)
 
 
 def recording_of(diagnosis: Diagnosis, about: Circumstances) -> Recording:

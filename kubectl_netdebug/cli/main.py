@@ -50,6 +50,21 @@ def _dispatch(args: argparse.Namespace) -> Exit:
 
             source = getattr(args, "source", None)
             return diagnose(args, lambda namespace: service_question(args.target, namespace, source))
+        case "path":
+            from kubectl_netdebug.cli.diagnose import diagnose
+            from kubectl_netdebug.cli.target import path_question
+
+            return diagnose(args, lambda namespace: path_question(args.client, args.target, namespace))
+        case "dns":
+            from kubectl_netdebug.cli.diagnose import diagnose
+            from kubectl_netdebug.cli.target import dns_question
+
+            return diagnose(args, lambda namespace: dns_question(args.client, args.name, namespace))
+        case "api":
+            from kubectl_netdebug.cli.diagnose import diagnose
+            from kubectl_netdebug.cli.target import api_question
+
+            return diagnose(args, lambda namespace: api_question(args.client, namespace))
         case "explain":
             from kubectl_netdebug.cli.explain import explain
 

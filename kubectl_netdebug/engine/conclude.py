@@ -10,6 +10,7 @@ from kubectl_netdebug.engine.run import Diagnosis, Found, Lost, Settled
 from kubectl_netdebug.model.facts import Answer, Ask, FactKey, Known, Price, Sockets, Why
 from kubectl_netdebug.model.finding import Confidence, Effect, Finding, ObjectRef
 from kubectl_netdebug.model.hop import Hop, State
+from kubectl_netdebug.model.question import FlowName
 from kubectl_netdebug.model.result import (
     CauseLine,
     Change,
@@ -23,7 +24,7 @@ from kubectl_netdebug.model.result import (
     VerdictState,
 )
 
-REACHED = (Hop.BACKENDS, Hop.ADDRESS)
+REACHED = (Hop.NAME_SERVERS, Hop.BACKENDS, Hop.OWN_ADDRESS, Hop.ADDRESS, Hop.TLS)
 """Hops that pass only when a connection was really made."""
 
 
@@ -121,7 +122,8 @@ def _healthy_headline(diagnosis: Diagnosis) -> str:
     name = diagnosis.question.destination
     reached = [s for s in diagnosis.steps if s.step.hop in REACHED and s.outcome.state is State.PASS]
     if reached:
-        return f"{name} answers from {vantage_of(reached[-1].used)}, now"
+        verb = "resolve" if name == "names" else "resolves" if diagnosis.question.flow is FlowName.DNS else "answers"
+        return f"{name} {verb} from {vantage_of(reached[-1].used)}, now"
     if any(s.lost and any(lost.unknown.why is Why.NO_CONSENT for lost in s.lost) for s in diagnosis.steps):
         return f"the configuration of {name} is complete; no connection was tried"
     return f"the configuration of {name} is complete"

@@ -91,6 +91,10 @@ def _unpack(content: bytes) -> dict[str, Any]:
     return data
 
 
+_TARGETS = ("pod", "ingress", "gateway", "host", "scheme", "path")
+"""Fields of a question that are written only where they say something."""
+
+
 def question_to_json(question: Question) -> dict[str, Any]:
     """The question as plain data."""
     return {
@@ -104,6 +108,7 @@ def question_to_json(question: Question) -> dict[str, Any]:
             "namespace": question.source.namespace,
             "name": question.source.name,
         },
+        **{name: value for name in _TARGETS if (value := getattr(question, name))},
     }
 
 
@@ -117,4 +122,5 @@ def question_from_json(data: Mapping[str, Any]) -> Question:
         port=str(data["port"]),
         protocol=str(data["protocol"]),
         source=Source(SourceKind(source["kind"]), str(source["namespace"]), str(source["name"])),
+        **{name: str(data[name]) for name in _TARGETS if name in data},
     )

@@ -7,7 +7,6 @@ from kubectl_netdebug.causes.alias_path import alias_asked
 from kubectl_netdebug.causes.backends import (
     Backend,
     backends,
-    client_pod,
     in_use,
     live_pods,
     ports_asked,
@@ -16,11 +15,13 @@ from kubectl_netdebug.causes.catalogue import explanations
 from kubectl_netdebug.causes.trouble import merely_starting
 from kubectl_netdebug.flows import alias, reach
 from kubectl_netdebug.flows.entry import entry
+from kubectl_netdebug.flows.policy import policy_steps
 from kubectl_netdebug.flows.protocol import protocol
+from kubectl_netdebug.flows.source import SOURCE_STEP
 from kubectl_netdebug.model.hop import Hop, Outcome, failed, passed, skipped, unknown, warned
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.pod import Pod
-from kubectl_netdebug.model.question import Question, SourceKind
+from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.model.step import Flow, Step
 
 ASK_AGAIN = "all of them started less than a minute ago; ask again when they had time"
@@ -31,7 +32,7 @@ def service_flow() -> Flow:
     before_probes = (Hop.SOURCE, Hop.SERVICE, Hop.ENDPOINTS, Hop.POD)
     return Flow(
         steps=(
-            Step(Hop.SOURCE, "source Pod", _source),
+            SOURCE_STEP,
             Step(Hop.SERVICE, "Service", _service),
             Step(Hop.NAME, "name", alias.name, after=(Hop.SERVICE,)),
             Step(Hop.ENDPOINTS, "endpoints", _endpoints, after=(Hop.SERVICE,)),
@@ -39,6 +40,7 @@ def service_flow() -> Flow:
             Step(
                 Hop.SOCKET, "listening socket", reach.socket, after=before_probes, follow_failures=True, essential=False
             ),
+            *policy_steps(before_probes),
             Step(Hop.BACKENDS, "each Pod directly", reach.each_backend, after=before_probes, follow_failures=True),
             Step(Hop.ADDRESS, "Service address", _address, after=(*before_probes, Hop.NAME, Hop.BACKENDS)),
             Step(Hop.ENTRY, "way in from outside", entry, after=(Hop.SERVICE, Hop.ENDPOINTS), essential=False),
@@ -48,13 +50,6 @@ def service_flow() -> Flow:
         ),
         explanations=explanations(),
     )
-
-
-def _source(look: Look, asked: Question) -> Outcome:
-    if asked.source.kind is SourceKind.ANY:
-        return skipped("any client")
-    pod = client_pod(look, asked)
-    return passed(f"{pod.name} on {pod.node}")
 
 
 def _service(look: Look, asked: Question) -> Outcome:

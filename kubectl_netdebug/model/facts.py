@@ -225,10 +225,11 @@ class Http(FactKey):
 
 @dataclass(frozen=True)
 class Lookup(FactKey):
-    """One DNS question sent from a Pod to one server, spoken over TCP.
+    """One DNS question sent from a Pod to one server.
 
-    Value: `{"outcome": "answer"|a connect outcome, "rcode": str, "answers": [{"name", "type", "data"}], "ms"}`. The
-    name is absolute; search lists are expanded by the caller.
+    Value: `{"outcome": "answer"|"garbage"|"bad-name"|a connect outcome, "rcode": str, "truncated": bool, "answers":
+    [{"name", "type", "data"}], "ms"}`. The name is absolute; search lists are expanded by the caller. `attempt` tells
+    repeated questions apart; over UDP each has a socket, and so a source port, of its own.
     """
 
     price: ClassVar[Price] = Price.POD
@@ -237,6 +238,9 @@ class Lookup(FactKey):
     server: str
     name: str
     type: str = "A"
+    transport: str = "TCP"
+    attempt: int = 0
+    port: int = 53
 
 
 @dataclass(frozen=True)

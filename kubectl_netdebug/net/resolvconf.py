@@ -35,3 +35,15 @@ def read_resolv_conf(text: str) -> ResolvConf:
             case ["options", *options]:
                 ndots = next((int(o[6:]) for o in options if o.startswith("ndots:") and o[6:].isdecimal()), ndots)
     return ResolvConf(tuple(nameservers), search, ndots)
+
+
+def candidates(name: str, conf: ResolvConf) -> tuple[str, ...]:
+    """The absolute names that a resolver asks for, in order (resolv.conf(5), as glibc does it).
+
+    A name that ends in a dot is asked as it is. One with at least `ndots` dots is first asked as it is, another last.
+    """
+    if name.endswith("."):
+        return (name,)
+    searched = tuple(f"{name}.{domain}." for domain in conf.search)
+    itself = f"{name}."
+    return (itself, *searched) if name.count(".") >= conf.ndots else (*searched, itself)

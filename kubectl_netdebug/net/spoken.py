@@ -144,11 +144,15 @@ def _certificate(raw: Mapping[str, Any]) -> Certificate:
 
 @dataclass(frozen=True)
 class DnsAnswer:
-    """How one DNS question ended. `rcode` is '' where no answer came."""
+    """How one DNS question ended. `rcode` is '' where no answer came; `truncated` means "ask again over TCP"."""
 
     outcome: str
     rcode: str
     addresses: tuple[str, ...]
+    milliseconds: float = 0.0
+    truncated: bool = False
+    aliases: tuple[str, ...] = ()
+    """Targets of the CNAME records in the answer, in its order."""
 
     @property
     def answered(self) -> bool:
@@ -156,10 +160,22 @@ class DnsAnswer:
         return self.outcome == "answer"
 
     @property
+    def lost(self) -> bool:
+        """Nothing came back within the time limit."""
+        return self.outcome in ("timed-out", "silent")
+
+    @property
+    def no_such_name(self) -> bool:
+        """NXDOMAIN: the server knows that there is no such name."""
+        return self.rcode == "NXDOMAIN"
+
+    @property
     def words(self) -> str:
         """The addresses, or why there are none."""
         if self.addresses:
             return ", ".join(self.addresses)
+        if self.outcome == "refused":
+            return "refused at once: nothing serves DNS there"
         if not self.answered:
             return "no answer from the name server"
         return "no address record" if self.rcode == "NOERROR" else self.rcode
@@ -172,6 +188,9 @@ def read_dns(value: Any) -> DnsAnswer:
         outcome=tree.text(value, "outcome"),
         rcode=tree.text(value, "rcode"),
         addresses=tuple(tree.text(r, "data") for r in records if tree.text(r, "type") in ("A", "AAAA")),
+        milliseconds=_milliseconds(value),
+        truncated=tree.flag(value, "truncated"),
+        aliases=tuple(tree.text(r, "data") for r in records if tree.text(r, "type") == "CNAME"),
     )
 
 

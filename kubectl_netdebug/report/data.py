@@ -17,7 +17,7 @@ def as_data(result: Result) -> dict[str, Any]:
         "question": {
             "flow": question.flow.value,
             "source": str(question.source),
-            "destination": f"service/{question.service}",
+            "destination": question.kind_and_name,
             "namespace": question.namespace,
             "port": question.port,
             "protocol": question.protocol,

@@ -47,9 +47,10 @@ class ClusterSource:
         self.probes = 0
 
     def plan(self, keys: Iterable[FactKey]) -> list[Job]:
-        """One job a read, one job a Pod for all its connects, one for every other probe."""
+        """One job a read, one a Pod for all its connects, one for its UDP lookups, one for every other probe."""
         jobs: list[Job] = []
         connects: dict[tuple[str, str], list[Connect]] = defaultdict(list)
+        lookups: dict[tuple[str, str], list[Lookup]] = defaultdict(list)
         for key in keys:
             refusal = self._refusal(key)
             if refusal is not None:
@@ -58,9 +59,12 @@ class ClusterSource:
                 jobs.append(_at_once(key, self._consent.may_be_had() or Known(True)))
             elif isinstance(key, Connect):
                 connects[key.namespace, key.pod].append(key)
+            elif isinstance(key, Lookup) and key.transport == "UDP":
+                lookups[key.namespace, key.pod].append(key)
             else:
                 jobs.append(self._job(key))
         jobs += [self._connects(namespace, pod, group) for (namespace, pod), group in connects.items()]
+        jobs += [self._lookups(namespace, pod, asked) for (namespace, pod), asked in lookups.items()]
         return jobs
 
     def _refusal(self, key: FactKey) -> Unknown | None:
@@ -78,6 +82,12 @@ class ClusterSource:
     def _connects(self, namespace: str, pod: str, keys: list[Connect]) -> Job:
         self.probes += len(keys)
         return Job(f"connect from {pod}", tuple(keys), lambda: self._pods.connects(namespace, pod, keys), POD_LIMIT)
+
+    def _lookups(self, namespace: str, pod: str, keys: list[Lookup]) -> Job:
+        self.probes += len(keys)
+        return Job(
+            f"ask for names from {pod}", tuple(keys), lambda: self._pods.lookups(namespace, pod, keys), POD_LIMIT
+        )
 
     def _job(self, key: FactKey) -> Job:
         if isinstance(key, api.READS):

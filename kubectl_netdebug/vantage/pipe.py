@@ -20,6 +20,7 @@ from kubectl_netdebug.kube.session import Session
 from kubectl_netdebug.model.facts import Answer, Http, Known, Lookup, Tls
 from kubectl_netdebug.net.certificate import describe_certificate
 from kubectl_netdebug.net.text import sanitise
+from kubectl_netdebug.vantage import dns_script
 from kubectl_netdebug.vantage.api import unknown_from
 from kubectl_netdebug.vantage.probe import NoProbe, ProbeContainer, ProbeContainers
 
@@ -55,7 +56,7 @@ class PipeVantage:
         return self._converse(key, lambda pipe: _lookup(pipe, key))
 
     def _converse(self, key: Tls | Http | Lookup, talk: Any) -> Answer:
-        host, port = (key.server, 53) if isinstance(key, Lookup) else (key.host, key.port)
+        host, port = (key.server, key.port) if isinstance(key, Lookup) else (key.host, key.port)
         try:
             probe = self._containers.ensure(key.namespace, key.pod)
             with _Conversation(self._session, probe, host, port) as pipe:
@@ -175,33 +176,13 @@ def _tls(pipe: _Conversation, key: Tls) -> dict[str, Any]:
 
 
 def _lookup(pipe: _Conversation, key: Lookup) -> dict[str, Any]:
-    import dns.exception
-    import dns.flags
-    import dns.message
-    import dns.rcode
-    import dns.rdatatype
-
     try:
-        question = dns.message.make_query(key.name, key.type, use_edns=0)
-    except (dns.exception.DNSException, ValueError) as problem:
-        return {"outcome": "bad-name", "rcode": sanitise(str(problem), 100)}
-    wire = question.to_wire()
-    pipe.send(struct.pack("!H", len(wire)) + wire)
+        question = dns_script.query(key.name, key.type)
+    except dns_script.BadName as problem:
+        return {"outcome": "bad-name", "rcode": str(problem)}
+    pipe.send(struct.pack("!H", len(question)) + question)
     reader = io.BufferedReader(pipe)
     header = reader.read(2)
     if len(header) < 2:
         return {"outcome": "timed-out" if pipe.late else "closed"}
-    try:
-        answer = dns.message.from_wire(reader.read(struct.unpack("!H", header)[0]))
-    except dns.exception.DNSException as problem:
-        return {"outcome": "garbage", "rcode": sanitise(str(problem), 100)}
-    answers = [
-        {
-            "name": record.name.to_text(),
-            "type": dns.rdatatype.to_text(record.rdtype),
-            "data": sanitise(item.to_text(), 300),
-        }
-        for record in answer.answer
-        for item in record
-    ]
-    return {"outcome": "answer", "rcode": dns.rcode.to_text(answer.rcode()), "answers": answers}
+    return dns_script.read_answer(reader.read(struct.unpack("!H", header)[0]), question)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 
 from kubectl_netdebug.kube import errors
 from kubectl_netdebug.kube.session import Session
-from kubectl_netdebug.model.facts import Answer, Connect, FactKey, Known, PodFile, Sockets, Unknown, Why
+from kubectl_netdebug.model.facts import Answer, Connect, FactKey, Known, Lookup, PodFile, Sockets, Unknown, Why
 from kubectl_netdebug.net.text import sanitise
-from kubectl_netdebug.vantage import script
+from kubectl_netdebug.vantage import dns_script, script
 from kubectl_netdebug.vantage.api import unknown_from
 from kubectl_netdebug.vantage.probe import NoProbe, ProbeContainer, ProbeContainers
 
@@ -46,6 +48,58 @@ class PodVantage:
                 value = {"outcome": attempt.outcome.value, "ms": attempt.milliseconds, "detail": attempt.detail}
                 answers[key] = Known(value, attempt.milliseconds, probe.name)
         return answers
+
+    def lookups(self, namespace: str, pod: str, keys: Sequence[Lookup]) -> Mapping[FactKey, Answer]:
+        """All UDP questions of one Pod as one script, side by side; ends when every answer is there."""
+        answers: dict[FactKey, Answer] = {}
+        tries: list[tuple[Lookup, dns_script.DnsTry, bytes]] = []
+        for key in keys:
+            try:
+                question = dns_script.query(key.name, key.type)
+                tries.append((key, dns_script.DnsTry(key.server, key.name, key.type, key.port), question))
+            except dns_script.BadName as problem:
+                answers[key] = Known({"outcome": "bad-name", "rcode": str(problem)})
+        if not tries:
+            return answers
+        try:
+            probe = self._containers.ensure(namespace, pod)
+            lines = self._ask_all(probe, [(each, question) for _, each, question in tries])
+        except NoProbe as refused:
+            return {**dict.fromkeys(keys, refused.unknown), **answers}
+        for index, (key, _, question) in enumerate(tries):
+            line = lines.get(index)
+            if line is None:
+                answers[key] = Unknown(Why.ERROR, f"the probe in {pod} gave no result for {key.name}")
+            elif line.wire is None:
+                answers[key] = Unknown(Why.NO_TOOL, "the probe image has no nc that speaks UDP, and no bash", "--image")
+            else:
+                answers[key] = Known(dns_script.outcome_of(line, question), line.milliseconds, probe.name)
+        return answers
+
+    def _ask_all(
+        self, probe: ProbeContainer, tries: list[tuple[dns_script.DnsTry, bytes]]
+    ) -> dict[int, dns_script.DnsLine]:
+        """Reads until every line has come: what lingers in the Pod is not waited for. Raises NoProbe."""
+        nonce = secrets.token_hex(8)
+        argv = ("sh", "-c", dns_script.batch(tries, nonce))
+        end = time.monotonic() + dns_script.SECONDS + EXEC_SECONDS
+        output = bytearray()
+        lines: dict[int, dns_script.DnsLine] = {}
+        try:
+            with contextlib.closing(
+                self._session.open_pipe(probe.namespace, probe.pod, probe.name, argv, seconds=EXEC_SECONDS)
+            ) as pipe:
+                while len(lines) < len(tries) and len(output) < MOST_OUTPUT:
+                    data = pipe.recv(max(0.0, end - time.monotonic()))
+                    if data is None:
+                        break
+                    output += data
+                    lines = dns_script.read_lines(output.decode("ascii", "replace"), nonce, len(tries))
+        except errors.TimedOut:
+            pass
+        except errors.KubeError as problem:
+            raise NoProbe(unknown_from(problem)) from problem
+        return lines
 
     def sockets(self, key: Sockets) -> Answer:
         """The socket tables, read with the app's own `cat` where it has one, else with a probe container's."""

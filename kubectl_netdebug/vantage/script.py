@@ -44,6 +44,7 @@ def batch(targets: Sequence[Target], nonce: str, seconds: int = CONNECT_SECONDS)
     )
 
 
+# Some nc look up the name of every address unless told not to (-n), and would wait for a DNS that is the very fault.
 # `nc -z` connects and leaves; dialects without it take `-e PROGRAM`, which starts after the connect and ends it at
 # once. UDP has no connect: one datagram is sent, and an ICMP error within a second says "refused". A host that looks
 # like an option is nobody's address, and hosts reach bash as arguments, never as a part of its program. A `date` that
@@ -60,20 +61,24 @@ now() {{
   esac
 }}
 tool=none
+numeric=
 if command -v nc >/dev/null 2>&1; then
   help=$(nc -h 2>&1 </dev/null; nc --help 2>&1 </dev/null)
   if printf '%s' "$help" | grep -q -- '-z[[:space:]]'; then tool=nc-z
   elif printf '%s' "$help" | grep -q -- '-e PROG'; then tool=nc-e
   else tool=nc
   fi
+  if printf '%s' "$help" | grep -Eq -- '(^|[[:space:]])-n[[:space:]]'; then numeric=-n; fi
 elif [ -x /agnhost ]; then tool=agnhost
 elif command -v bash >/dev/null 2>&1 && command -v timeout >/dev/null 2>&1; then tool=bash
 fi
 tcp() {{
+  n=
+  case "$1" in *:*) n=$numeric;; *[!0-9.]*) ;; *) n=$numeric;; esac
   case $tool in
-    nc-z) nc -z -v -w "$seconds" "$1" "$2" </dev/null 2>&1;;
-    nc-e) nc -w "$seconds" "$1" "$2" -e true </dev/null 2>&1;;
-    nc) nc -v -w "$seconds" "$1" "$2" </dev/null 2>&1;;
+    nc-z) nc $n -z -v -w "$seconds" "$1" "$2" </dev/null 2>&1;;
+    nc-e) nc $n -w "$seconds" "$1" "$2" -e true </dev/null 2>&1;;
+    nc) nc $n -v -w "$seconds" "$1" "$2" </dev/null 2>&1;;
     agnhost) case "$1" in *:*) h="[$1]";; *) h=$1;; esac; /agnhost connect --timeout="${{seconds}}s" "$h:$2" 2>&1;;
     bash) timeout "$seconds" bash -c ': <"/dev/tcp/$0/$1"' "$1" "$2" 2>&1;;
     *) echo no tool; return 127;;
@@ -83,10 +88,10 @@ udp() {{
   case "$1" in *:*) h="[$1]";; *) h=$1;; esac
   case $tool in
     nc*)
-      if printf '%s' "$help" | grep -Eq -- '(^|[[:space:][])-[0-9A-Za-z]*u'; then
-        printf '\\n' | nc -u -w 1 "$1" "$2" 2>&1
-      elif command -v nslookup >/dev/null 2>&1 && command -v timeout >/dev/null 2>&1; then
+      if command -v nslookup >/dev/null 2>&1 && command -v timeout >/dev/null 2>&1; then
         timeout 1 nslookup -type=a netdebug "$h:$2" 2>&1
+      elif printf '%s' "$help" | grep -Eq -- '(^|[[:space:][])-[0-9A-Za-z]*u'; then
+        printf '\\n' | nc -u -w 1 "$1" "$2" 2>&1
       else echo no tool; return 127
       fi;;
     agnhost) /agnhost connect --protocol=udp --timeout=1s "$h:$2" 2>&1;;

@@ -51,10 +51,10 @@ def test_the_verdict_is_what_was_injected(path: Path) -> None:
 
 @each_recording
 def test_writing_it_again_changes_nothing(path: Path) -> None:
-    content = path.read_bytes()
+    recording = Recording.from_bytes(path.read_bytes())
 
-    # Compressed bytes depend on the machine's zlib; what they hold does not.
-    assert gzip.decompress(Recording.from_bytes(content).to_bytes()) == gzip.decompress(content)
+    # The text may differ: facts have got more fields since some recordings were made.
+    assert Recording.from_bytes(recording.to_bytes()) == recording
 
 
 @each_recording

@@ -113,7 +113,7 @@ def _start_app(lab: Lab, overrides: Mapping[str, Any], names: Mapping[str, str])
     if plain and overrides.get("answers", True):
         address = lab.sh(f"kubectl -n {ns} get svc {names['svc']} -o jsonpath={{.spec.clusterIP}}")
         if address and address != "None":
-            connect = f"nc -w 1 {address} {names['port']} -e true </dev/null && echo answers"
+            connect = f"nc -w 1 {address} {names['port']} -e /bin/true </dev/null && echo answers"
             lab.wait_for(f"kubectl -n {ns} exec {names['client']} -- sh -c '{connect}'", "answers", 60)
 
 

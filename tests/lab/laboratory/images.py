@@ -186,7 +186,9 @@ def _busybox(home: Home) -> Layer:
     for applet in output([str(program), "--list"]).split():
         if applet != "busybox":
             layer[f"bin/{applet}"] = Entry(link="busybox")
-    libraries = _libraries([program])
+    # Debian leaves UDP out of busybox's nc. The one in the image that people have does what netcat's first version did.
+    layer["bin/nc"] = Entry(_which("nc.traditional"))
+    libraries = _libraries([program, _which("nc.traditional")])
     c_library = next(Path(path) for path in libraries if path.endswith("/libc.so.6"))
     for library in ("libnss_dns.so.2", "libnss_files.so.2", "libresolv.so.2"):
         libraries[str(c_library.with_name(library))] = Entry(Path("/", c_library.with_name(library)).resolve())

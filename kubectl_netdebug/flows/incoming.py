@@ -1,0 +1,12 @@
+"""Clients outside and a Service: Ingress, Gateway, load balancer, node ports."""
+
+from __future__ import annotations
+
+from kubectl_netdebug.causes.catalogue import explanations
+from kubectl_netdebug.flows.source import SOURCE_STEP
+from kubectl_netdebug.model.step import Flow
+
+
+def outside_to_pod_flow() -> Flow:
+    """The steps in the order of the path."""
+    return Flow(steps=(SOURCE_STEP,), explanations=explanations())

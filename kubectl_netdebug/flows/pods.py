@@ -1,0 +1,12 @@
+"""A Pod and another Pod, directly or through a Service."""
+
+from __future__ import annotations
+
+from kubectl_netdebug.causes.catalogue import explanations
+from kubectl_netdebug.flows.source import SOURCE_STEP
+from kubectl_netdebug.model.step import Flow
+
+
+def pod_to_pod_flow() -> Flow:
+    """The steps in the order of the path."""
+    return Flow(steps=(SOURCE_STEP,), explanations=explanations())
