@@ -81,6 +81,8 @@ def run_step(lab: Lab, step: Mapping[str, Any], names: Mapping[str, str]) -> Non
         _wait_for_age(lab, float(step["older"]), names)
     elif "component" in step:
         lab.component(step["component"], step["do"])
+    elif "world" in step:
+        lab.in_world(step["world"])
     elif "node" in step:
         lab.on_node(step["node"], step["sh"])
     elif "until" in step:

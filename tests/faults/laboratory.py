@@ -41,6 +41,10 @@ class Lab:
         """A shell line on a node."""
         return self._run(["node", node, "--", "sh", "-c", command], check=check)
 
+    def in_world(self, command: str) -> str:
+        """A shell line outside the cluster."""
+        return self._run(["world", "--", "sh", "-c", command])
+
     def component(self, component: str, action: str) -> str:
         """`stop`, `cont`, `kill` or `restart` of a part of the cluster, such as `kcm` or `proxy-node-1`."""
         return self._run(["component", component, action])
