@@ -70,6 +70,7 @@ def _run(args: argparse.Namespace, session: Session, question: Question) -> Exit
         versions={"kubectl-netdebug": __version__},
         cluster_flags=flags,
         changes=source.containers.changes,
+        notes=source.containers.notes,
         verify=verify_command(question, flags),
     )
     result = conclude(diagnosis, about)
@@ -125,6 +126,9 @@ def _words(question: Question) -> tuple[str, ...]:
         case FlowName.POD_TO_ITSELF:
             return ("path", source, "self", *home)
     target = f"svc/{question.destination}" if question.service else question.destination
+    if question.service and question.scheme:
+        host = f"{question.service}.{question.namespace}.svc:{question.port}"
+        target = f"{question.scheme}://{host}{question.path}"
     return ("path", source, target, *home)
 
 
@@ -144,6 +148,7 @@ def recording_of(diagnosis: Diagnosis, about: Circumstances) -> Recording:
         versions=about.versions,
         cluster_flags=about.cluster_flags,
         changes=tuple(vars(change) for change in about.changes),
+        notes=about.notes,
     )
 
 

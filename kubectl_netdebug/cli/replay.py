@@ -71,6 +71,7 @@ def diagnose_recording(recording: Recording, *, strict: bool = False) -> Result:
         versions={**recording.versions, "kubectl-netdebug": __version__},
         cluster_flags=recording.cluster_flags,
         changes=tuple(_change(change) for change in recording.changes),
+        notes=recording.notes,
         verify=verify_command(question, recording.cluster_flags),
     )
     return conclude(diagnosis, about)

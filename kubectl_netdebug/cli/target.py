@@ -12,7 +12,8 @@ from kubectl_netdebug.net.address import is_address
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _PORT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_HOST = re.compile(r"(?!-)[A-Za-z0-9_]([-A-Za-z0-9_]{0,62}\.?)*\.?")
+_LABEL = r"(?!-)[-A-Za-z0-9_]{1,63}"
+_HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 _TARGETS = {
     **dict.fromkeys(("svc", "service", "services"), "service"),
     **dict.fromkeys(("po", "pod", "pods"), "pod"),
@@ -176,7 +177,8 @@ def _host_or_service(written: str, client: Source, namespace: str) -> Question:
         return Question(FlowName.POD_TO_POD, namespace, host, port, source=client)
     question = _host(host, port, client, client.namespace or namespace)
     if not port and question.host:
-        raise UsageProblem(f"which port? Write {host}:443, or a URL such as https://{host}")
+        shown_host = f"[{host}]" if ":" in host else host
+        raise UsageProblem(f"which port? Write {shown_host}:443, or a URL such as https://{shown_host}")
     return question
 
 

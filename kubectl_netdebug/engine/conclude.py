@@ -39,6 +39,8 @@ class Circumstances:
     versions: Mapping[str, str] = field(default_factory=dict)
     cluster_flags: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the vantage points had to make do with, a sentence each."""
     verify: str = ""
     """The command that asks the same question again."""
 
@@ -54,10 +56,10 @@ def conclude(diagnosis: Diagnosis, about: Circumstances) -> Result:
         question=diagnosis.question,
         verdict=_verdict(diagnosis, ranked),
         causes=causes,
-        path=tuple(_hop_line(step) for step in diagnosis.steps),
+        path=tuple(_hop_line(step, diagnosis.facts) for step in diagnosis.steps),
         unknown=_unknown_lines(diagnosis, decided=bool(causes)),
         changes=about.changes,
-        assumptions=_assumptions(diagnosis, decided=bool(causes)),
+        assumptions=(*about.notes, *_assumptions(diagnosis, decided=bool(causes))),
         run=RunInfo(
             id=about.run_id,
             started_at=about.started_at,
@@ -129,12 +131,12 @@ def _healthy_headline(diagnosis: Diagnosis) -> str:
     return f"the configuration of {name} is complete"
 
 
-def _hop_line(settled: Settled) -> HopLine:
+def _hop_line(settled: Settled, facts: Mapping[FactKey, Answer]) -> HopLine:
     return HopLine(
         hop=settled.step.hop,
         title=settled.step.title,
         state=settled.outcome.state,
-        vantage=vantage_of(settled.used),
+        vantage=vantage_of(settled.used, facts),
         elapsed_ms=round(settled.elapsed_ms, 1),
         saw=settled.outcome.saw,
     )
@@ -170,7 +172,7 @@ def _evidence(
         answer = facts.get(ask.key)
         if isinstance(answer, Known) and ask.says is not None:
             observed = ask.says(ask.read(answer.value))
-            lines.append(Evidence(vantage_of((ask,)), observed, reproduce(ask.key, answer.how, cluster_flags)))
+            lines.append(Evidence(vantage_of((ask,), facts), observed, reproduce(ask.key, answer.how, cluster_flags)))
     return tuple(lines)
 
 

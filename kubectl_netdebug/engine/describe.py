@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from kubectl_netdebug.model.command import Command
 from kubectl_netdebug.model.facts import (
+    Answer,
     Ask,
     Connect,
     ConnectFromHere,
     FactKey,
     Http,
+    Known,
     Log,
     Lookup,
     MayProbe,
@@ -24,16 +26,30 @@ from kubectl_netdebug.model.facts import (
     Tls,
 )
 
+ADDED = "netdebug-"
+"""What the names of containers begin with that were added for probing."""
+
 IN_POD = (Connect, Sockets, PodFile, Tls, Http, Lookup)
 
 
-def vantage_of(used: Iterable[Ask[object]]) -> str:
-    """Where the dearest of these facts was seen: `api`, `this machine` or `pod/NAME`."""
+def vantage_of(used: Iterable[Ask[object]], facts: Mapping[FactKey, Answer] | None = None) -> str:
+    """Where the dearest of these facts was seen: `api`, `this machine` or `pod/NAME`.
+
+    With the facts, the rung is told where it is not the best one: `pod/NAME (its container app)`.
+    """
     keys = [ask.key for ask in used]
-    pods = sorted({f"pod/{key.pod}" for key in keys if isinstance(key, IN_POD)})
+    pods = sorted({f"pod/{key.pod}{_rung(key, facts)}" for key in keys if isinstance(key, IN_POD)})
     if pods:
         return ", ".join(pods)
     return "this machine" if any(key.price is Price.LOCAL for key in keys) else "api"
+
+
+def _rung(key: FactKey, facts: Mapping[FactKey, Answer] | None) -> str:
+    """A container that was not added for probing; sockets are best read with the app's own tools anyway."""
+    answer = facts.get(key) if facts else None
+    if not isinstance(answer, Known) or isinstance(key, Sockets) or not answer.how or answer.how.startswith(ADDED):
+        return ""
+    return f" (its container {answer.how})"
 
 
 def describe(key: FactKey) -> str:

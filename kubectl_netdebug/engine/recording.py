@@ -36,6 +36,7 @@ class Recording:
     versions: Mapping[str, str] = field(default_factory=dict)
     cluster_flags: tuple[str, ...] = ()
     changes: tuple[Mapping[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
     case: Mapping[str, Any] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
@@ -48,6 +49,7 @@ class Recording:
             "versions": dict(self.versions),
             "clusterFlags": list(self.cluster_flags),
             "changes": [dict(change) for change in self.changes],
+            "notes": list(self.notes),
             "case": dict(self.case),
             "facts": [{"key": k.to_json(), "answer": answer_to_json(a)} for k, a in self.facts.items()],
         }
@@ -67,6 +69,7 @@ class Recording:
                 versions={str(k): str(v) for k, v in data.get("versions", {}).items()},
                 cluster_flags=tuple(str(flag) for flag in data.get("clusterFlags", ())),
                 changes=tuple(dict(change) for change in data.get("changes", ())),
+                notes=tuple(str(note) for note in data.get("notes", ())),
                 case=dict(data.get("case", {})),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as problem:

@@ -76,7 +76,7 @@ class Question:
             case FlowName.DNS:
                 return self.host or "names"
         if self.host:
-            return self._url if self.scheme else self._with_port(self.host)
+            return self._url if self.scheme else self._with_port(self._host_in_url)
         for kind, name in (("pod", self.pod), ("ingress", self.ingress), ("gateway", self.gateway)):
             if name:
                 return self._with_port(f"{kind}/{name}")
@@ -92,8 +92,11 @@ class Question:
 
     @property
     def _url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{self._with_port(host)}{self.path}"
+        return f"{self.scheme}://{self._with_port(self._host_in_url)}{self.path}"
+
+    @property
+    def _host_in_url(self) -> str:
+        return f"[{self.host}]" if ":" in self.host and self.port else self.host
 
     def _with_port(self, name: str) -> str:
         return f"{name}:{self.port}" if self.port else name

@@ -74,7 +74,8 @@ class ClusterSource:
             pod = f"{getattr(key, 'namespace', '')}/{getattr(key, 'pod', '')}"
             return self._consent.for_pod(
                 f"To connect from Pod {pod}, one container is added to it (non-root, no rights, ends by itself within "
-                f"{LIFETIME // 60} minutes; its record stays until the Pod goes). "
+                f"{LIFETIME // 60} minutes; its record stays until the Pod goes); where that is refused, a shell of its own "
+                "is used. "
                 "Needs: patch pods/ephemeralcontainers, create pods/exec."
             )
         return None

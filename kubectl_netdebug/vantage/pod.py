@@ -43,7 +43,7 @@ class PodVantage:
             if attempt is None:
                 answers[key] = Unknown(Why.ERROR, f"the probe in {pod} gave no result: {_tail(output)}")
             elif attempt.detail == script.NO_TOOL:
-                answers[key] = Unknown(Why.NO_TOOL, "the probe image has no nc, agnhost or bash", "--image")
+                answers[key] = _no_tool(probe, "nc, agnhost or bash")
             else:
                 value = {"outcome": attempt.outcome.value, "ms": attempt.milliseconds, "detail": attempt.detail}
                 answers[key] = Known(value, attempt.milliseconds, probe.name)
@@ -71,7 +71,7 @@ class PodVantage:
             if line is None:
                 answers[key] = Unknown(Why.ERROR, f"the probe in {pod} gave no result for {key.name}")
             elif line.wire is None:
-                answers[key] = Unknown(Why.NO_TOOL, "the probe image has no nc that speaks UDP, and no bash", "--image")
+                answers[key] = _no_tool(probe, "nc that speaks UDP, and no bash")
             else:
                 answers[key] = Known(dns_script.outcome_of(line, question), line.milliseconds, probe.name)
         return answers
@@ -145,6 +145,13 @@ class PodVantage:
         why = Why.TIMEOUT if result.outcome == "timed-out" else Why.ERROR
         words = result.message or _tail(result.stderr) or f"exit code {result.code}"
         raise NoProbe(Unknown(why, f"a command in {where.pod}/{where.name} failed: {words}"))
+
+
+def _no_tool(probe: ProbeContainer, lacking: str) -> Unknown:
+    if probe.added:
+        return Unknown(Why.NO_TOOL, f"the probe image has no {lacking}", "--image")
+    says = f"container {probe.name} of {probe.pod} has no {lacking}"
+    return Unknown(Why.NO_TOOL, says, "the right to patch pods/ephemeralcontainers (kubectl netdebug access --role)")
 
 
 def _sockets(output: bytes, how: str) -> Answer:

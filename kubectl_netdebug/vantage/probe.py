@@ -1,86 +1,45 @@
-"""The probe container: an ephemeral container in a Pod that ends by itself and can do nothing but connect.
-
-It fits Pod Security "restricted": no capabilities, no escalation, a numeric user. It cannot be removed from the Pod's
-record (Kubernetes has no way), so one that still runs is used again, and a run adds at most one to a Pod.
-"""
+"""The ladder: for each Pod the best way in that this person, this cluster and this image allow, found once a run."""
 
 from __future__ import annotations
 
-import secrets
 import threading
-import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from kubectl_netdebug.kube import errors
 from kubectl_netdebug.kube.session import Session
 from kubectl_netdebug.model.facts import Unknown, Why
-from kubectl_netdebug.model.objects.node import read_node
-from kubectl_netdebug.model.objects.pod import Container, Pod, read_pod
+from kubectl_netdebug.model.objects.pod import Pod
 from kubectl_netdebug.model.result import Change
-from kubectl_netdebug.vantage import resources
 from kubectl_netdebug.vantage.api import unknown_from
+from kubectl_netdebug.vantage.ephemeral import LIFETIME, EphemeralContainers
+from kubectl_netdebug.vantage.own_tools import own_shell
+from kubectl_netdebug.vantage.pods import read_one
+from kubectl_netdebug.vantage.rung import NoProbe, ProbeContainer
 
-LIFETIME = 600
-"""Seconds after which the container ends by itself."""
-
-SPARE = 60
-"""A container is used again only while it has this many seconds left."""
-
-START_SECONDS = 30.0
-"""How long the container may take to start, an image pull included."""
-
-PREFIX = "netdebug-"
-DEFAULT_IMAGE = "docker.io/library/busybox:1.37"
-USER = 65532
-KNOWN_IMAGES = ("busybox", "netshoot", "nettools", "alpine", "agnhost")
-"""Images with a shell and a way to connect, the smallest first; one that is on the node already needs no pull."""
-
-_HOPELESS = (
-    "ErrImagePull",
-    "ImagePullBackOff",
-    "InvalidImageName",
-    "ErrImageNeverPull",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "RunContainerError",
-)
-
-
-class NoProbe(Exception):
-    """The container cannot be had; `unknown` says why and what would help."""
-
-    def __init__(self, unknown: Unknown) -> None:
-        super().__init__(unknown.says)
-        self.unknown = unknown
-
-
-@dataclass(frozen=True)
-class ProbeContainer:
-    """A running probe container."""
-
-    namespace: str
-    pod: str
-    name: str
+__all__ = ["LIFETIME", "NoProbe", "ProbeContainer", "ProbeContainers"]
 
 
 class ProbeContainers:
-    """Finds or adds the probe container of each Pod, once a run. Safe to use from many threads."""
+    """The container to run commands in, by Pod. Safe to use from many threads."""
 
     def __init__(self, session: Session, image: str = "") -> None:
         self._session = session
-        self._image = image
+        self._ephemeral = EphemeralContainers(session, image)
         self._lock = threading.Lock()
         self._pod_locks: dict[tuple[str, str], threading.Lock] = {}
         self._ready: dict[tuple[str, str], ProbeContainer] = {}
         self._refused: dict[tuple[str, str], Unknown] = {}
-        self._added: dict[tuple[str, str], Change] = {}
+        self._notes: dict[tuple[str, str], str] = {}
 
     @property
     def changes(self) -> tuple[Change, ...]:
         """What this run added."""
+        return self._ephemeral.changes
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Where a lower rung than the best was used, and why, a sentence each."""
         with self._lock:
-            return tuple(self._added.values())
+            return tuple(self._notes.values())
 
     def existing(self, namespace: str, pod: str) -> ProbeContainer | None:
         """The container of a Pod if this run has it already; adds nothing."""
@@ -100,116 +59,33 @@ class ProbeContainers:
                 self._ready[key] = ready
             return ready
 
-    def _obtain_or_remember(self, namespace: str, pod: str) -> ProbeContainer:
+    def _obtain_or_remember(self, namespace: str, name: str) -> ProbeContainer:
         try:
-            return self._obtain(namespace, pod)
+            return self._climb(read_one(self._session, namespace, name))
         except errors.KubeError as problem:
             unknown = unknown_from(problem)
         except NoProbe as refused:
             unknown = refused.unknown
-        self._refused[namespace, pod] = unknown
+        self._refused[namespace, name] = unknown
         raise NoProbe(unknown)
 
-    def _obtain(self, namespace: str, name: str) -> ProbeContainer:
-        pod = self._get(namespace, name)
-        running = next((c.name for c in pod.ephemeral if _usable(c) and self._image in ("", c.image)), None)
-        if running:
-            return ProbeContainer(namespace, name, running)
-        container = PREFIX + secrets.token_hex(3)
-        body = {"spec": {"ephemeralContainers": [self._spec(container, pod)]}}
-        self._patch(pod, body, dry_run=True)
-        self._patch(pod, body, dry_run=False)
-        self._note(namespace, name, container, f"ends by itself within {LIFETIME // 60} minutes")
+    def _climb(self, pod: Pod) -> ProbeContainer:
+        """The added container; where that is refused, a shell of the Pod's own. Raises NoProbe for both together."""
         try:
-            self._await_running(namespace, name, container)
-        except NoProbe:
-            self._note(namespace, name, container, "did not start")
-            raise
-        return ProbeContainer(namespace, name, container)
-
-    def _note(self, namespace: str, pod: str, container: str, fate: str) -> None:
-        """Keeps what was added for the result."""
-        what = f"container {container} in pod {namespace}/{pod}"
+            return self._ephemeral.obtain(pod)
+        except (NoProbe, errors.KubeError) as problem:
+            best = problem.unknown if isinstance(problem, NoProbe) else unknown_from(problem)
+        try:
+            lower = own_shell(self._session, pod)
+        except NoProbe as refused:
+            raise NoProbe(_both(best, refused.unknown)) from refused
+        note = f"pod/{pod.name} was asked with the tools of its own container {lower.name}: {best.says}"
         with self._lock:
-            self._added[namespace, pod] = Change(what, True, False, f"{fate}; its record goes with the Pod")
-
-    def _get(self, namespace: str, name: str) -> Pod:
-        return read_pod(self._session.get(resources.path("pods", namespace, name), deadline=10.0))
-
-    def _patch(self, pod: Pod, body: object, *, dry_run: bool) -> None:
-        try:
-            self._session.send(
-                "PATCH",
-                resources.path("pods", pod.namespace, pod.name, "ephemeralcontainers"),
-                body,
-                query={"dryRun": "All"} if dry_run else {},
-                content_type="application/strategic-merge-patch+json",
-                deadline=10.0,
-            )
-        except errors.Rejected as problem:
-            raise NoProbe(
-                Unknown(
-                    Why.REFUSED, f"the cluster refuses a probe container in {pod.name}: {problem.message}", "--from POD"
-                )
-            ) from problem
-
-    def _spec(self, name: str, pod: Pod) -> dict[str, object]:
-        return {
-            "name": name,
-            "image": self._image or self._image_on_node(pod.node) or DEFAULT_IMAGE,
-            "imagePullPolicy": "IfNotPresent",
-            # A bare sleep as PID 1 ignores SIGTERM and would hold up the Pod's deletion for its whole grace period.
-            "command": ["sh", "-c", f"trap 'exit 0' TERM INT; sleep {LIFETIME} & wait"],
-            "terminationMessagePolicy": "FallbackToLogsOnError",
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": USER,
-                "allowPrivilegeEscalation": False,
-                "capabilities": {"drop": ["ALL"]},
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-        }
-
-    def _image_on_node(self, node: str) -> str:
-        """A known image that the node reports as present; '' where none is, or nodes may not be read."""
-        try:
-            images = read_node(self._session.get(resources.path("nodes", "", node), deadline=5.0)).images
-        except errors.KubeError:
-            return ""
-        tagged = [image for image in images if "@" not in image]
-        for known in KNOWN_IMAGES:
-            for image in tagged:
-                if image.rsplit("/", 1)[-1].split(":", 1)[0] == known:
-                    return image
-        return ""
-
-    def _await_running(self, namespace: str, name: str, container: str) -> None:
-        end = time.monotonic() + START_SECONDS
-        pause = 0.05
-        while True:
-            pod = self._get(namespace, name)
-            status = next((c for c in pod.ephemeral if c.name == container), None)
-            if status and status.state == "running":
-                return
-            if status and status.state == "terminated":
-                raise NoProbe(Unknown(Why.ERROR, f"the probe container ended at once: {_ending(status)}", "--image"))
-            if status and status.reason in _HOPELESS:
-                says = f"the probe container does not start: {status.reason}: {status.message}".rstrip(": ")
-                raise NoProbe(Unknown(Why.REFUSED, f"{says} (image {status.image})", "--image"))
-            if time.monotonic() >= end:
-                says = f"the probe container did not start within {START_SECONDS:.0f} s"
-                raise NoProbe(Unknown(Why.TIMEOUT, says, "--image with one that is on the node"))
-            time.sleep(pause)
-            pause = min(pause * 1.5, 0.5)
+            self._notes[pod.namespace, pod.name] = note
+        return lower
 
 
-def _usable(container: Container) -> bool:
-    if not container.name.startswith(PREFIX) or container.state != "running" or container.running_since is None:
-        return False
-    age = (datetime.now(UTC) - container.running_since).total_seconds()
-    return age < LIFETIME - SPARE
-
-
-def _ending(status: Container) -> str:
-    ended = status.terminated
-    return f"exit code {ended.exit_code} {ended.message}".strip() if ended else "no reason given"
+def _both(best: Unknown, lower: Unknown) -> Unknown:
+    """Why neither way is open; what unlocks the better one is worth asking for."""
+    why = Why.FORBIDDEN if Why.FORBIDDEN in (best.why, lower.why) else best.why
+    return Unknown(why, f"{best.says}; and {lower.says}", best.unlock or lower.unlock)
