@@ -25,6 +25,7 @@ from kubectl_netdebug.model.objects import tree
 from kubectl_netdebug.model.objects.event import Event, read_event
 from kubectl_netdebug.model.objects.node import Node, read_node
 from kubectl_netdebug.model.objects.pod import Pod, read_pod
+from kubectl_netdebug.model.objects.policy import NetworkPolicy, read_policy
 from kubectl_netdebug.model.objects.service import Service, read_service
 from kubectl_netdebug.model.objects.slices import SERVICE_LABEL, EndpointSlice, read_slice
 from kubectl_netdebug.model.question import Question
@@ -153,6 +154,32 @@ def objects_in(resource: str, namespace: str) -> Ask[list[Mapping[str, Any]]]:
     return Ask(Objects(resource, namespace), items)
 
 
+def policies_in(namespace: str) -> Ask[tuple[NetworkPolicy, ...]]:
+    """The NetworkPolicies of a namespace; they select no Pods elsewhere."""
+    return Ask(
+        Objects("networkpolicies.networking.k8s.io", namespace),
+        lambda v: tuple(map(read_policy, items(v))),
+        lambda found: f"{len(found)} NetworkPolicies in {namespace}" + _first_names([p.name for p in found]),
+    )
+
+
+def labels_of_namespace(name: str) -> Ask[Mapping[str, str]]:
+    """The labels of a namespace."""
+    return Ask(
+        Object("namespaces", "", name),
+        lambda v: tree.labels(v, "metadata", "labels"),
+        lambda labels: f"namespace {name}: {', '.join(f'{k}={v}' for k, v in sorted(labels.items())) or 'no labels'}",
+    )
+
+
+def namespaces() -> Ask[tuple[tuple[str, Mapping[str, str]], ...]]:
+    """All namespaces with their labels, the first 500."""
+    return Ask(
+        Objects("namespaces"),
+        lambda v: tuple((tree.text(n, "metadata", "name"), tree.labels(n, "metadata", "labels")) for n in items(v)),
+    )
+
+
 def nodes() -> Ask[tuple[Node, ...]]:
     """The cluster's nodes, the first 500."""
     return Ask(Objects("nodes"), lambda v: tuple(map(read_node, items(v))))
@@ -242,6 +269,10 @@ def tls(client: Pod, host: str, port: int, server_name: str = "") -> Ask[TlsAnsw
 def items(value: Any) -> list[Mapping[str, Any]]:
     """The objects of an `Objects` fact."""
     return list(tree.entries(value, "items"))
+
+
+def _first_names(names: list[str]) -> str:
+    return f": {', '.join(names[:5])}" if names else ""
 
 
 def _describe_slices(slices: tuple[EndpointSlice, ...]) -> str:

@@ -109,6 +109,8 @@ class Pod:
     init_containers: tuple[Container, ...]
     ephemeral: tuple[Container, ...]
     conditions: Mapping[str, Condition] = field(default_factory=dict)
+    ips: tuple[str, ...] = ()
+    """One address of each family; the first is `ip`."""
 
     @property
     def at(self) -> ObjectRef:
@@ -174,6 +176,7 @@ def read_pod(raw: Any) -> Pod:
             )
             for c in tree.entries(status, "conditions")
         },
+        ips=tuple(tree.text(entry, "ip") for entry in tree.entries(status, "podIPs")) or ((ip,) if ip else ()),
     )
 
 
