@@ -102,7 +102,9 @@ def in_use(found: Iterable[Backend]) -> tuple[Backend, ...]:
 
 
 def backends_asked(look: Look, asked: Question) -> tuple[Backend, ...]:
-    """The backends of the Service that was asked about; none where it does not exist."""
+    """The backends of the Service that was asked about; none where it does not exist, or none was asked about."""
+    if not asked.service:
+        return ()
     service, slices = look.together(asks.the_service(asked), asks.slices_of(asked))
     return backends(service, slices, asked) if service else ()
 

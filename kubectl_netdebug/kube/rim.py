@@ -2,8 +2,8 @@
 
 The rim is the one place where hostile text is made harmless and where values that must never reach a screen,
 a recording or a bug report are left behind: the contents of Secrets, the values of environment variables
-(their names stay; proxy variables stay too, without credentials, because they decide where traffic goes), and
-the two places where the API server repeats an object inside itself.
+(their names stay; proxy variables stay too, without credentials, and so does the address of the API server, because
+they decide where traffic goes), and the two places where the API server repeats an object inside itself.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from kubectl_netdebug.net.text import HOSTILE, sanitise_json
 
 WITHHELD = "<value>"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+TYPES_LEFT_OUT = "policyTypes left out"
+"""All that stays of the last applied configuration, of a NetworkPolicy alone; `model.objects.policy` reads it."""
 
 _PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "no_proxy", "all_proxy"})
+_API_VARIABLES = frozenset({"KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"})
 _SECRET_FIELDS = ("data", "stringData")
 # Greedy up to the last "@": a password may hold "@" and "/" that nobody escaped.
 _USERINFO = re.compile(r"^(\s*[A-Za-z][A-Za-z0-9+.-]*://)?.*@", re.DOTALL)
@@ -78,7 +81,8 @@ def _withhold(value: Any) -> None:
 
 def _withhold_in(container: dict[str, Any]) -> None:
     container.pop("managedFields", None)
-    container.pop(LAST_APPLIED, None)
+    if _left_out_policy_types(container.pop(LAST_APPLIED, None)):
+        container[LAST_APPLIED] = TYPES_LEFT_OUT
     if "env" in container:
         _withhold_environment(container["env"])
     kind = container.get("kind")
@@ -86,6 +90,13 @@ def _withhold_in(container: dict[str, Any]) -> None:
         _withhold_contents(container)
     elif kind == "SecretList":
         _each(container.get("items"), _withhold_contents)
+
+
+def _left_out_policy_types(last_applied: Any) -> bool:
+    """Whether this is a NetworkPolicy whose author wrote no `policyTypes`: the API fills them in, and nothing else tells."""
+    if not isinstance(last_applied, str) or '"kind":"NetworkPolicy"' not in last_applied:
+        return False
+    return '"egress":[' in last_applied and '"policyTypes"' not in last_applied
 
 
 def _each(items: Any, action: Any) -> None:
@@ -118,4 +129,5 @@ def _withhold_variable(variable: dict[str, Any]) -> None:
 
 
 def _shown_value(name: str, value: str) -> str:
-    return without_userinfo(value) if name.lower() in _PROXY_VARIABLES else WITHHELD
+    shown = name.lower() in _PROXY_VARIABLES or name in _API_VARIABLES
+    return without_userinfo(value) if shown else WITHHELD

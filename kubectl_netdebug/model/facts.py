@@ -264,3 +264,57 @@ def answer_from_json(data: Mapping[str, Json]) -> Answer:
     if "why" in data:
         return Unknown(Why(data["why"]), str(data["says"]), str(data.get("unlock", "")), float(data.get("ms", 0)))
     return Known(data["value"], float(data.get("ms", 0)), str(data.get("how", "")))
+@dataclass(frozen=True)
+class PodToken(FactKey):
+    """What a container's mounted ServiceAccount token claims; the token itself never becomes a fact.
+
+    Value: `{"claims": {…} or None, "ca": [certificates as base64 DER]}`, both of the folder as the app sees it; the
+    claims are `net.token`'s. `claims` is None where there is no such file or it holds no token.
+    """
+
+    price: ClassVar[Price] = Price.POD
+    namespace: str
+    pod: str
+    container: str
+    folder: str
+
+
+@dataclass(frozen=True)
+class ApiCall(FactKey):
+    """One call of the API server from a Pod, over TLS that is verified with the CA mounted beside the token.
+
+    `container` and `folder` say whose token is shown; without a container nobody's. `request` is one of `whoami`,
+    `rules NAMESPACE`, `anonymous`. Value: `{"outcome": "answer"|"untrusted"|"no-token"|"not-http"|a connect outcome,
+    "status": int, "reason": str, "message": str, "headers": {…}, "user": {…}, "rules": [...], "ms"}`. Where the
+    certificate cannot be verified the token is not sent.
+    """
+
+    price: ClassVar[Price] = Price.POD
+    namespace: str
+    pod: str
+    host: str
+    port: int
+    request: str = "whoami"
+    container: str = ""
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class AccessReview(FactKey):
+    """Whether a user may do something, asked of the API server (SubjectAccessReview): `{"allowed": bool, "reason"}`."""
+
+    user: str
+    groups: tuple[str, ...]
+    verb: str
+    group: str
+    resource: str
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class OwnServer(FactKey):
+    """The API server that this program itself talks to: `{"host": str, "port": int}`."""
+
+

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from kubectl_netdebug.kube import errors
 from kubectl_netdebug.kube.session import Session
-from kubectl_netdebug.model.facts import Answer, FactKey, Known, Log, Object, Objects, Unknown, Why
+from kubectl_netdebug.model.facts import (
+    AccessReview,
+    Answer,
+    FactKey,
+    Known,
+    Log,
+    Object,
+    Objects,
+    OwnServer,
+    Unknown,
+    Why,
+)
+from kubectl_netdebug.model.objects import tree
 from kubectl_netdebug.vantage import resources
 
 READ_SECONDS = 10.0
@@ -14,7 +27,7 @@ READ_SECONDS = 10.0
 
 LOG_BYTES = 64 * 1024
 
-READS = (Object, Objects, Log)
+READS = (Object, Objects, Log, AccessReview, OwnServer)
 
 
 def fetch(session: Session, key: FactKey) -> Answer:
@@ -30,6 +43,8 @@ def fetch(session: Session, key: FactKey) -> Answer:
 
 def _read(session: Session, key: FactKey) -> Answer:
     match key:
+        case Object(name=""):
+            return Known(None)
         case Object():
             return Known(session.get(resources.path(key.resource, key.namespace, key.name), deadline=READ_SECONDS))
         case Objects():
@@ -42,7 +57,43 @@ def _read(session: Session, key: FactKey) -> Answer:
             path = resources.path("pods", key.namespace, key.pod, "log")
             query_log = {"container": key.container, "tailLines": str(key.lines), "previous": str(key.previous).lower()}
             return Known(session.get_text(path, query_log, most_bytes=LOG_BYTES, deadline=READ_SECONDS))
+        case AccessReview():
+            return Known(_review(session, key))
+        case OwnServer():
+            server = urlsplit(session.server)
+            return Known({"host": server.hostname or "", "port": server.port or 443})
     raise AssertionError(f"{type(key).__name__} is not a read")
+
+
+def _review(session: Session, key: AccessReview) -> dict[str, object]:
+    """Asked for the whole cluster, else with the right that the owner of a namespace has."""
+    attributes = {
+        "verb": key.verb,
+        "group": key.group,
+        "resource": key.resource,
+        "subresource": key.subresource,
+        "namespace": key.namespace,
+        "name": key.name,
+    }
+    spec = {
+        "user": key.user,
+        "groups": list(key.groups),
+        "resourceAttributes": {k: v for k, v in attributes.items() if v},
+    }
+    body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+    try:
+        answer = session.send("POST", f"{_REVIEWS}/subjectaccessreviews", body, deadline=READ_SECONDS)
+    except errors.Forbidden:
+        if not key.namespace:
+            raise
+        local = {**body, "kind": "LocalSubjectAccessReview", "metadata": {"namespace": key.namespace}}
+        path = f"{_REVIEWS}/namespaces/{key.namespace}/localsubjectaccessreviews"
+        answer = session.send("POST", path, local, deadline=READ_SECONDS)
+    allowed = tree.flag(answer, "status", "allowed")
+    return {"allowed": allowed, "reason": tree.text(answer, "status", "reason")}
+
+
+_REVIEWS = "/apis/authorization.k8s.io/v1"
 
 
 def unknown_from(problem: errors.KubeError) -> Unknown:

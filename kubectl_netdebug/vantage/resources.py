@@ -4,6 +4,8 @@ from __future__ import annotations
 
 _VERSIONS = {
     "": "v1",
+    "admissionregistration.k8s.io": "v1",
+    "apiregistration.k8s.io": "v1",
     "apps": "v1",
     "batch": "v1",
     "coordination.k8s.io": "v1",
