@@ -122,6 +122,7 @@ def _shared_flags() -> Parser:
     ours.add_argument(
         "-o", "--output", choices=("text", "wide", "json", "yaml"), metavar="FORMAT", help="text, wide, json, yaml"
     )
+    ours.add_argument("--plain", action="store_true", help="without a command: ask in plain lines")
     ours.add_argument("--no-color", action="store_true", help="no colours; also NO_COLOR")
     return parser
 

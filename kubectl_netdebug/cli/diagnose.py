@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kubectl_netdebug import __version__
+from kubectl_netdebug.cli.aim import aim
 from kubectl_netdebug.cli.arguments import cluster_flags, kube_flags
 from kubectl_netdebug.cli.exits import Exit, UsageProblem, exit_for
 from kubectl_netdebug.cli.output import say, show
@@ -36,7 +37,7 @@ def diagnose(args: argparse.Namespace, ask: Callable[[str], Question]) -> Exit:
     with Session.open(kube_flags(args), interactive=sys.stdin.isatty()) as session:
         for warning in session.warnings:
             say(f"warning: {warning}")
-        question = ask(getattr(args, "namespace", None) or session.namespace or "default")
+        question = aim(session, ask(getattr(args, "namespace", None) or session.namespace or "default"))
         return _run(args, session, question)
 
 

@@ -85,7 +85,9 @@ def _dispatch(args: argparse.Namespace) -> Exit:
             from kubectl_netdebug.cli.version import version
 
             return version(args)
-    raise UsageProblem("which command? For example: kubectl netdebug service NAME. See: kubectl netdebug --help")
+    from kubectl_netdebug.cli.walkthrough import walk_through
+
+    return walk_through(args)
 
 
 if __name__ == "__main__":

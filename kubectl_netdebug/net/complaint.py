@@ -34,39 +34,55 @@ _MEANS = {
     Complaint.REFUSED: "Something answered and said no: the address is reached, and nothing listens there.",
     Complaint.TIMEOUT: "Nothing answered at all: the packet or its answer is dropped on the way.",
     Complaint.NO_ROUTE: "The network says that nobody has that address, or that there is no way to it.",
-    Complaint.RESET: "The connection was accepted and then broken off: often TLS against plain text, or a proxy between.",
+    Complaint.RESET: "The connection was accepted and then broken off: often TLS against plain text.",
     Complaint.NAME: "The name could not be turned into an address: this is DNS, no connection was tried yet.",
-    Complaint.CERTIFICATE: "The connection stands, and the certificate shown is not one the client trusts for that name.",
+    Complaint.CERTIFICATE: "The connection stands, and the client does not trust the certificate for that name.",
     Complaint.NOT_TLS: "One side speaks TLS and the other does not.",
     Complaint.HTTP: "An HTTP server or proxy answered; the connection as such works up to there.",
     Complaint.FORBIDDEN: "The API server answered and does not let this identity do it.",
     Complaint.UNKNOWN: "These words do not say which part failed.",
 }
 
-_KINDS = (
+_WORDS = (
     (
         Complaint.NAME,
-        r"no such host|NXDOMAIN|name or service not known|temporary failure in name resolution|"
-        r"could not resolve|EAI_AGAIN|ENOTFOUND|getaddrinfo|UnknownHostException|SERVFAIL|bad address|lookup \S+ on|"
-        r"nodename nor servname",
+        *("no such host", "NXDOMAIN", "name or service not known", "temporary failure in name resolution"),
+        *("could not resolve", "EAI_AGAIN", "ENOTFOUND", "getaddrinfo", "UnknownHostException", "SERVFAIL"),
+        *("bad address", r"lookup \S+ on", "nodename nor servname"),
     ),
-    (Complaint.CERTIFICATE, r"x509|certificate|CERT_|unable to get local issuer|self[- ]signed|PKIX|SSLHandshake"),
+    (
+        Complaint.CERTIFICATE,
+        *("x509", "certificate", "CERT_", "unable to get local issuer", "self[- ]signed", "PKIX", "SSLHandshake"),
+    ),
     (
         Complaint.NOT_TLS,
-        r"wrong version number|first record does not look like a TLS|plain HTTP request was sent|"
-        r"HTTP request to an HTTPS server|server gave HTTP response to HTTPS client|packet length too long",
+        *("wrong version number", "first record does not look like a TLS", "plain HTTP request was sent"),
+        *("HTTP request to an HTTPS server", "server gave HTTP response to HTTPS client", "packet length too long"),
     ),
-    (Complaint.FORBIDDEN, r"is forbidden: User|Unauthorized|provide credentials|system:serviceaccount:\S+ cannot"),
-    (Complaint.REFUSED, r"connection refused|ECONNREFUSED|actively refused"),
-    (Complaint.NO_ROUTE, r"no route to host|network is unreachable|EHOSTUNREACH|ENETUNREACH|host is unreachable"),
-    (Complaint.RESET, r"connection reset|ECONNRESET|broken pipe|EPIPE|unexpected EOF|empty reply|socket hang up"),
-    (Complaint.TIMEOUT, r"i/o timeout|timed? ?out|ETIMEDOUT|deadline exceeded|context deadline|Client\.Timeout"),
+    (
+        Complaint.FORBIDDEN,
+        *("is forbidden: User", "Unauthorized", "provide credentials", r"system:serviceaccount:\S+ cannot"),
+    ),
+    (Complaint.REFUSED, "connection refused", "ECONNREFUSED", "actively refused"),
+    (
+        Complaint.NO_ROUTE,
+        *("no route to host", "network is unreachable", "EHOSTUNREACH", "ENETUNREACH", "host is unreachable"),
+    ),
+    (
+        Complaint.RESET,
+        *("connection reset", "ECONNRESET", "broken pipe", "EPIPE", "unexpected EOF", "empty reply", "socket hang up"),
+    ),
+    (
+        Complaint.TIMEOUT,
+        *("i/o timeout", "timed? ?out", "ETIMEDOUT", "deadline exceeded", "context deadline", r"Client\.Timeout"),
+    ),
     (
         Complaint.HTTP,
-        r"\b(?:HTTP(?:/\d(?:\.\d)?)? ?|status(?: code)?:? ?)[45]\d\d\b|\b50[234]\b|bad gateway|"
-        r"service unavailable|gateway time-?out",
+        *(r"\b(?:HTTP(?:/\d(?:\.\d)?)? ?|status(?: code)?:? ?)[45]\d\d\b", r"\b50[234]\b", "bad gateway"),
+        *("service unavailable", "gateway time-?out"),
     ),
 )
+_KINDS = tuple((kind, re.compile("|".join(words), re.I)) for kind, *words in _WORDS)
 
 
 @dataclass(frozen=True)
@@ -82,7 +98,7 @@ class Said:
 def understand(text: str) -> Said:
     """Reads an error message or a piece of a log."""
     text = text[:LONGEST]
-    kind = next((kind for kind, pattern in _KINDS if re.search(pattern, text, re.I)), Complaint.UNKNOWN)
+    kind = next((kind for kind, pattern in _KINDS if pattern.search(text)), Complaint.UNKNOWN)
     scheme, host, port = _far_end(text, kind)
     return Said(kind, host, port, scheme)
 

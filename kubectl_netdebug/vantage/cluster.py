@@ -10,27 +10,38 @@ from kubectl_netdebug.engine.source import Job
 from kubectl_netdebug.kube.session import Session
 from kubectl_netdebug.model.facts import (
     Answer,
+    ApiCall,
     Connect,
     ConnectFromHere,
     FactKey,
     Http,
+    HttpFromHere,
     Known,
+    LocalNetworks,
     Lookup,
+    LookupFromHere,
     MayProbe,
     PodFile,
+    PodToken,
     Price,
     Sockets,
+    SourceFromHere,
     Tls,
+    TlsFromHere,
     Unknown,
     Why,
 )
-from kubectl_netdebug.vantage import api, local
+from kubectl_netdebug.vantage import api, local, local_talk
+from kubectl_netdebug.vantage.api_calls import ApiVantage
 from kubectl_netdebug.vantage.consent import Consent
 from kubectl_netdebug.vantage.pipe import PipeVantage
 from kubectl_netdebug.vantage.pod import PodVantage
 from kubectl_netdebug.vantage.probe import LIFETIME, ProbeContainers
 
 API_LIMIT = 20.0
+LOOKUP_LIMIT = 6.0
+"""Seconds for this machine's resolver, which may wait for a dead name server for long."""
+
 POD_LIMIT = 45.0
 """Seconds for one job in a Pod: its container may have to be pulled and started first."""
 
@@ -44,6 +55,7 @@ class ClusterSource:
         self.containers = ProbeContainers(session, image)
         self._pods = PodVantage(session, self.containers)
         self._pipes = PipeVantage(session, self.containers)
+        self._api_calls = ApiVantage(session, self.containers)
         self.probes = 0
 
     def plan(self, keys: Iterable[FactKey]) -> list[Job]:
@@ -74,8 +86,8 @@ class ClusterSource:
             pod = f"{getattr(key, 'namespace', '')}/{getattr(key, 'pod', '')}"
             return self._consent.for_pod(
                 f"To connect from Pod {pod}, one container is added to it (non-root, no rights, ends by itself within "
-                f"{LIFETIME // 60} minutes; its record stays until the Pod goes); where that is refused, a shell of its own "
-                "is used. "
+                f"{LIFETIME // 60} minutes; its record stays until the Pod goes); where that is refused, a "
+                "shell of its own is used. "
                 "Needs: patch pods/ephemeralcontainers, create pods/exec."
             )
         return None
@@ -94,7 +106,8 @@ class ClusterSource:
         if isinstance(key, api.READS):
             return Job(describe(key), (key,), lambda: {key: api.fetch(self._session, key)}, API_LIMIT)
         self.probes += 1
-        return Job(describe(key), (key,), lambda: {key: self._probe(key)}, POD_LIMIT)
+        limit = LOOKUP_LIMIT if isinstance(key, LookupFromHere) else POD_LIMIT
+        return Job(describe(key), (key,), lambda: {key: self._probe(key)}, limit)
 
     def _probe(self, key: FactKey) -> Answer:
         match key:
@@ -108,8 +121,22 @@ class ClusterSource:
                 return self._pipes.http(key)
             case Lookup():
                 return self._pipes.lookup(key)
+            case PodToken():
+                return self._api_calls.token(key)
+            case ApiCall():
+                return self._api_calls.call(key)
             case ConnectFromHere():
                 return local.connect(key)
+            case HttpFromHere():
+                return local_talk.http_get(key)
+            case TlsFromHere():
+                return local_talk.handshake(key)
+            case LookupFromHere():
+                return local.lookup(key)
+            case LocalNetworks():
+                return local.networks(key)
+            case SourceFromHere():
+                return local.source(key)
         return Unknown(Why.ERROR, f"nobody can answer {describe(key)}")
 
 

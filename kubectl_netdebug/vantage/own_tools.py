@@ -12,7 +12,7 @@ from kubectl_netdebug.kube.session import Session
 from kubectl_netdebug.model.facts import Unknown, Why
 from kubectl_netdebug.model.objects.pod import Container, Pod
 from kubectl_netdebug.vantage.api import unknown_from
-from kubectl_netdebug.vantage.rung import NoProbe, ProbeContainer
+from kubectl_netdebug.vantage.rung import EXEC_RIGHT, PROBE_RIGHT, NoProbe, ProbeContainer
 
 SECONDS = 8.0
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -24,7 +24,7 @@ _HELLO = ("sh", "-c", "echo netdebug")
 
 def own_shell(session: Session, pod: Pod) -> ProbeContainer:
     """The first running container that has a shell. Raises NoProbe."""
-    refusal = Unknown(Why.NO_TOOL, f"no running container of {pod.name} has a shell", "the right to add a container")
+    refusal = Unknown(Why.NO_TOOL, f"no running container of {pod.name} has a shell", PROBE_RIGHT)
     for container in _in_order(pod):
         try:
             said = session.exec(pod.namespace, pod.name, container.name, _HELLO, seconds=SECONDS, most_bytes=4096)
@@ -33,7 +33,7 @@ def own_shell(session: Session, pod: Pod) -> ProbeContainer:
         if said.outcome == "exited" and said.code == 0 and b"netdebug" in said.stdout:
             return ProbeContainer(pod.namespace, pod.name, container.name)
         if said.outcome == "denied":
-            raise NoProbe(Unknown(Why.FORBIDDEN, said.message, "the right to get and create pods/exec"))
+            raise NoProbe(Unknown(Why.FORBIDDEN, said.message, EXEC_RIGHT))
         if said.outcome in ("timed-out", "dropped"):
             refusal = Unknown(Why.TIMEOUT, f"a shell in {pod.name}/{container.name} did not answer: {said.message}")
     raise NoProbe(refusal)

@@ -14,6 +14,7 @@ from kubectl_netdebug.net.text import sanitise
 from kubectl_netdebug.vantage import dns_script, script
 from kubectl_netdebug.vantage.api import unknown_from
 from kubectl_netdebug.vantage.probe import NoProbe, ProbeContainer, ProbeContainers
+from kubectl_netdebug.vantage.rung import EXEC_RIGHT, PROBE_RIGHT
 
 EXEC_SECONDS = 10.0
 MOST_OUTPUT = 1024 * 1024
@@ -141,7 +142,7 @@ class PodVantage:
         if result.outcome == "exited" and (any_exit or result.code == 0):
             return result.stdout
         if result.outcome == "denied":
-            raise NoProbe(Unknown(Why.FORBIDDEN, result.message, "the right to get and create pods/exec"))
+            raise NoProbe(Unknown(Why.FORBIDDEN, result.message, EXEC_RIGHT))
         why = Why.TIMEOUT if result.outcome == "timed-out" else Why.ERROR
         words = result.message or _tail(result.stderr) or f"exit code {result.code}"
         raise NoProbe(Unknown(why, f"a command in {where.pod}/{where.name} failed: {words}"))
@@ -151,7 +152,7 @@ def _no_tool(probe: ProbeContainer, lacking: str) -> Unknown:
     if probe.added:
         return Unknown(Why.NO_TOOL, f"the probe image has no {lacking}", "--image")
     says = f"container {probe.name} of {probe.pod} has no {lacking}"
-    return Unknown(Why.NO_TOOL, says, "the right to patch pods/ephemeralcontainers (kubectl netdebug access --role)")
+    return Unknown(Why.NO_TOOL, says, PROBE_RIGHT)
 
 
 def _sockets(output: bytes, how: str) -> Answer:

@@ -10,6 +10,10 @@ PREFIX = "netdebug-"
 """What the names of added containers begin with."""
 
 
+PROBE_RIGHT = "the right to patch pods/ephemeralcontainers (kubectl netdebug access --role)"
+EXEC_RIGHT = "the right to get and create pods/exec (kubectl netdebug access --role)"
+
+
 class NoProbe(Exception):
     """No command can be run in the Pod's network; `unknown` says why and what would help."""
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.faults.bench import Plan, run_on
 from tests.faults.case import load
 from tests.faults.laboratory import NETLAB, ROOT, Lab, StepFailed
+from tests.faults.ladder import every_kind_of_pod_is_asked, fewer_rights_a_lower_rung
 
 NAME = "lab-test"
 
@@ -106,6 +107,8 @@ def nothing_is_left_behind(lab: Lab) -> None:
 
 
 CHECKS = (
+    every_kind_of_pod_is_asked,
+    fewer_rights_a_lower_rung,
     found_by_kubectl_and_healthy,
     a_typo_gives_the_closest_names,
     no_kubeconfig_is_one_sentence,
