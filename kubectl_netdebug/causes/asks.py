@@ -252,18 +252,35 @@ def lookup(
 
 
 def http(
-    client: Pod, host: str, port: int, path: str = "/", *, host_header: str = "", attempt: int = 0
+    client: Pod,
+    host: str,
+    port: int,
+    path: str = "/",
+    *,
+    scheme: str = "http",
+    host_header: str = "",
+    attempt: int = 0,
+    via: str = "",
+    padding: int = 0,
 ) -> Ask[HttpReply]:
-    """One GET in plain HTTP, with what the server said."""
-    key = Http(client.namespace, client.name, host, port, path=path, host_header=host_header, attempt=attempt)
+    """One GET, with what the server said. `padding` makes the request that many bytes longer."""
+    key = Http(client.namespace, client.name, host, port, scheme, path, host_header, attempt, via, padding)
     named = f" (Host: {host_header})" if host_header else ""
-    return Ask(key, read_reply, lambda a: f"GET {path} from {client.name} at {host}:{port}{named}: {a.words}")
+    through = f" through proxy {via}" if via else ""
+    longer = f", {padding} bytes longer" if padding else ""
+    over = "over TLS " if scheme == "https" else ""
+    return Ask(
+        key,
+        read_reply,
+        lambda a: f"GET {path} {over}from {client.name} at {host}:{port}{named}{through}{longer}: {a.words}",
+    )
 
 
-def tls(client: Pod, host: str, port: int, server_name: str = "") -> Ask[TlsAnswer]:
+def tls(client: Pod, host: str, port: int, server_name: str = "", *, via: str = "") -> Ask[TlsAnswer]:
     """One TLS handshake; nothing is verified."""
-    key = Tls(client.namespace, client.name, host, port, server_name)
-    return Ask(key, read_tls, lambda a: f"TLS from {client.name} at {host}:{port}: {a.words}")
+    key = Tls(client.namespace, client.name, host, port, server_name, via)
+    through = f" through proxy {via}" if via else ""
+    return Ask(key, read_tls, lambda a: f"TLS from {client.name} at {host}:{port}{through}: {a.words}")
 
 
 def items(value: Any) -> list[Mapping[str, Any]]:

@@ -163,6 +163,60 @@ class ConnectFromHere(FactKey):
 
 
 @dataclass(frozen=True)
+class HttpFromHere(FactKey):
+    """One GET from the machine that runs this program, over plain HTTP or TLS; the value is that of `Http`.
+
+    `address` is connected to, `host` stands in the Host header and, over TLS, in the greeting (SNI). Nothing is
+    verified. With `announced`, the PROXY protocol's line goes before everything, as a load balancer would send it.
+    """
+
+    price: ClassVar[Price] = Price.LOCAL
+    address: str
+    port: int
+    scheme: str = "http"
+    host: str = ""
+    path: str = "/"
+    announced: bool = False
+    attempt: int = 0
+
+
+@dataclass(frozen=True)
+class TlsFromHere(FactKey):
+    """One TLS handshake from the machine that runs this program; the value is that of `Tls`."""
+
+    price: ClassVar[Price] = Price.LOCAL
+    address: str
+    port: int
+    server_name: str = ""
+
+
+@dataclass(frozen=True)
+class LookupFromHere(FactKey):
+    """What this machine's own resolver makes of a name: `{"addresses": [...], "error": str}`."""
+
+    price: ClassVar[Price] = Price.LOCAL
+    name: str
+
+
+@dataclass(frozen=True)
+class LocalNetworks(FactKey):
+    """The addresses of this machine's interfaces that are up, without loopback.
+
+    Value: `{"addresses": [{"interface", "address", "prefix"}]}`.
+    """
+
+    price: ClassVar[Price] = Price.LOCAL
+
+
+@dataclass(frozen=True)
+class SourceFromHere(FactKey):
+    """The address that this machine would send from to reach another: `{"source": str}`, '' without a route."""
+
+    price: ClassVar[Price] = Price.LOCAL
+    address: str
+
+
+@dataclass(frozen=True)
 class Sockets(FactKey):
     """Listening sockets in a Pod's network namespace: `{"files": {"tcp": text, "tcp6": …, "udp": …, "udp6": …}}`.
 
@@ -202,14 +256,17 @@ class Tls(FactKey):
     host: str
     port: int
     server_name: str = ""
+    via: str = ""
+    """`HOST:PORT` of a proxy that is asked for a way through first."""
 
 
 @dataclass(frozen=True)
 class Http(FactKey):
     """One GET over plain HTTP or TLS from a Pod.
 
-    Value: `{"outcome": "answer"|"not-http"|"closed"|a connect outcome, "status": int, "reason": str,
-    "headers": {…}, "body": str, "ms"}`; the body is cut to a few hundred characters.
+    Value: `{"outcome": "answer"|"not-http"|"not-tls"|"alert"|"closed"|"proxy"|a connect outcome, "status": int,
+    "reason": str, "headers": {…}, "body": str, "firstByteMs", "ms"}`; the body is cut to a few hundred characters.
+    With "proxy" it was the proxy that refused, with that status or none. Over TLS, `host_header` is the server's name.
     """
 
     price: ClassVar[Price] = Price.POD
@@ -221,6 +278,10 @@ class Http(FactKey):
     path: str = "/"
     host_header: str = ""
     attempt: int = 0
+    via: str = ""
+    """`HOST:PORT` of a proxy."""
+    padding: int = 0
+    """Bytes by which the request is made longer."""
 
 
 @dataclass(frozen=True)
@@ -243,27 +304,6 @@ class Lookup(FactKey):
     port: int = 53
 
 
-@dataclass(frozen=True)
-class Ask(Generic[T]):
-    """A fact together with the way to read it and to put it in a sentence."""
-
-    key: FactKey
-    read: Callable[[Json], T]
-    says: Callable[[T], str] | None = None
-
-
-def answer_to_json(answer: Answer) -> dict[str, Json]:
-    """An answer as plain data for a recording."""
-    if isinstance(answer, Known):
-        return {"value": answer.value, "ms": answer.milliseconds, "how": answer.how}
-    return {"why": answer.why.value, "says": answer.says, "unlock": answer.unlock, "ms": answer.milliseconds}
-
-
-def answer_from_json(data: Mapping[str, Json]) -> Answer:
-    """Inverse of `answer_to_json`. Raises ValueError or KeyError for anything else."""
-    if "why" in data:
-        return Unknown(Why(data["why"]), str(data["says"]), str(data.get("unlock", "")), float(data.get("ms", 0)))
-    return Known(data["value"], float(data.get("ms", 0)), str(data.get("how", "")))
 @dataclass(frozen=True)
 class PodToken(FactKey):
     """What a container's mounted ServiceAccount token claims; the token itself never becomes a fact.
@@ -318,3 +358,24 @@ class OwnServer(FactKey):
     """The API server that this program itself talks to: `{"host": str, "port": int}`."""
 
 
+@dataclass(frozen=True)
+class Ask(Generic[T]):
+    """A fact together with the way to read it and to put it in a sentence."""
+
+    key: FactKey
+    read: Callable[[Json], T]
+    says: Callable[[T], str] | None = None
+
+
+def answer_to_json(answer: Answer) -> dict[str, Json]:
+    """An answer as plain data for a recording."""
+    if isinstance(answer, Known):
+        return {"value": answer.value, "ms": answer.milliseconds, "how": answer.how}
+    return {"why": answer.why.value, "says": answer.says, "unlock": answer.unlock, "ms": answer.milliseconds}
+
+
+def answer_from_json(data: Mapping[str, Json]) -> Answer:
+    """Inverse of `answer_to_json`. Raises ValueError or KeyError for anything else."""
+    if "why" in data:
+        return Unknown(Why(data["why"]), str(data["says"]), str(data.get("unlock", "")), float(data.get("ms", 0)))
+    return Known(data["value"], float(data.get("ms", 0)), str(data.get("how", "")))

@@ -20,6 +20,8 @@ class HttpReply:
     reason: str
     body: str
     milliseconds: float
+    first_byte: float = 0.0
+    """Milliseconds from the request to the first byte of the answer."""
 
     @property
     def answered(self) -> bool:
@@ -46,6 +48,8 @@ class HttpReply:
         """`HTTP 200 in 4 ms`."""
         if self.answered:
             return f"HTTP {self.status} in {self.milliseconds:.0f} ms"
+        if self.outcome == "proxy":
+            return f"the proxy says {self.status} {self.reason}" if self.status else f"the proxy: {self.reason}"
         return {"closed": "closed without an answer", "timed-out": "no answer", "not-http": "no HTTP"}.get(
             self.outcome, self.outcome
         )
@@ -64,6 +68,7 @@ def read_reply(value: Any) -> HttpReply:
         reason=tree.text(value, "reason"),
         body=tree.text(value, "body"),
         milliseconds=_milliseconds(value),
+        first_byte=_milliseconds(value, "firstByteMs"),
     )
 
 
@@ -99,6 +104,8 @@ class TlsAnswer:
     alert: str
     certificate: Certificate | None
     milliseconds: float
+    alpn: str = ""
+    """The protocol that was agreed on inside, such as h2."""
 
     @property
     def speaks_tls(self) -> bool:
@@ -116,6 +123,7 @@ class TlsAnswer:
             "not-tls": "no TLS",
             "closed": "closed during the handshake",
             "timed-out": "no answer to the handshake",
+            "proxy": "the proxy gives no way through",
         }.get(self.outcome, self.outcome)
 
 
@@ -128,6 +136,7 @@ def read_tls(value: Any) -> TlsAnswer:
         alert=tree.text(value, "alert"),
         certificate=_certificate(first) if first else None,
         milliseconds=_milliseconds(value),
+        alpn=tree.text(value, "alpn"),
     )
 
 
@@ -194,6 +203,6 @@ def read_dns(value: Any) -> DnsAnswer:
     )
 
 
-def _milliseconds(value: Any) -> float:
-    found = tree.dig(value, "ms")
+def _milliseconds(value: Any, name: str = "ms") -> float:
+    found = tree.dig(value, name)
     return float(found) if isinstance(found, int | float) else 0.0

@@ -6,6 +6,7 @@ has to be guessed.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import io
@@ -23,12 +24,22 @@ from kubectl_netdebug.net.text import sanitise
 from kubectl_netdebug.vantage import dns_script
 from kubectl_netdebug.vantage.api import unknown_from
 from kubectl_netdebug.vantage.probe import NoProbe, ProbeContainer, ProbeContainers
+from kubectl_netdebug.vantage.secured import Secured, tunnel
 
 SECONDS = 5.0
 """For one whole conversation."""
 
 BODY = 300
 """Characters of an HTTP body that are kept."""
+
+MOST_CERTIFICATES = 6
+"""Of a chain that a server sends."""
+
+PROTOCOLS = ("h2", "http/1.1")
+"""What is offered in a handshake, as browsers and HTTP libraries do."""
+
+_AS_DER = 2
+"""OpenSSL's number for the encoding, in the module `_ssl`."""
 
 LEND = (
     'if command -v nc >/dev/null 2>&1; then exec nc "$0" "$1"; fi; '
@@ -56,10 +67,10 @@ class PipeVantage:
         return self._converse(key, lambda pipe: _lookup(pipe, key))
 
     def _converse(self, key: Tls | Http | Lookup, talk: Any) -> Answer:
-        host, port = (key.server, key.port) if isinstance(key, Lookup) else (key.host, key.port)
+        host, port = _first_stop(key)
         try:
             probe = self._containers.ensure(key.namespace, key.pod)
-            with _Conversation(self._session, probe, host, port) as pipe:
+            with Conversation(self._session, probe, host, port) as pipe:
                 began = time.monotonic()
                 value = talk(pipe)
                 milliseconds = round((time.monotonic() - began) * 1000, 1)
@@ -70,7 +81,17 @@ class PipeVantage:
             return unknown_from(problem)
 
 
-class _Conversation(io.RawIOBase):
+def _first_stop(key: Tls | Http | Lookup) -> tuple[str, int]:
+    """Where the socket leads: to the server, or to the proxy on the way."""
+    if isinstance(key, Lookup):
+        return key.server, key.port
+    if key.via:
+        host, _, port = key.via.rpartition(":")
+        return host.strip("[]"), int(port)
+    return key.host, key.port
+
+
+class Conversation(io.RawIOBase):
     """A byte pipe as a file, with one deadline for everything."""
 
     def __init__(self, session: Session, probe: ProbeContainer, host: str, port: int) -> None:
@@ -114,20 +135,24 @@ class _Conversation(io.RawIOBase):
         super().close()
 
 
-def _http(pipe: _Conversation, key: Http) -> dict[str, Any]:
+def _http(pipe: Conversation, key: Http) -> dict[str, Any]:
+    stream: Conversation | Secured = pipe
     if key.scheme == "https":
-        return {"outcome": "not-http", "reason": "plain HTTP only"}
-    host = key.host_header or (f"[{key.host}]" if ":" in key.host else key.host)
-    pipe.send(
-        f"GET {key.path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: kubectl-netdebug\r\n"
-        "Accept: */*\r\nConnection: close\r\n\r\n".encode("ascii", "replace")
-    )
-    response = http.client.HTTPResponse(cast(Any, _Lent(pipe)))
+        refused = tunnel(pipe, key.host, key.port) if key.via else None
+        secured = Secured(pipe, key.host_header or key.host, ("http/1.1",))
+        refused = refused or secured.shake()
+        if refused is not None:
+            return {**refused, "reason": refused.get("reason", refused.get("alert", ""))}
+        stream = secured
+    stream.send(_request(key).encode("ascii", "replace"))
+    asked = time.monotonic()
+    response = http.client.HTTPResponse(cast(Any, _Lent(stream)))
     try:
         response.begin()
+        first_byte = round((time.monotonic() - asked) * 1000, 1)
         body = response.read(4 * BODY)
     except http.client.RemoteDisconnected:
-        return {"outcome": "timed-out" if pipe.late else "closed"}
+        return {"outcome": "timed-out" if stream.late else "closed"}
     except (http.client.HTTPException, ValueError) as problem:
         return {"outcome": "not-http", "reason": sanitise(str(problem), 200)}
     return {
@@ -136,46 +161,65 @@ def _http(pipe: _Conversation, key: Http) -> dict[str, Any]:
         "reason": sanitise(response.reason, 100),
         "headers": {k.lower(): sanitise(v, 200) for k, v in response.getheaders()[:30]},
         "body": sanitise(body.decode("utf-8", "replace"), BODY),
+        "firstByteMs": first_byte,
     }
+
+
+def _request(key: Http) -> str:
+    """The request; a proxy for plain HTTP is told the whole address."""
+    host = key.host_header or (f"[{key.host}]" if ":" in key.host else key.host)
+    named = host if key.port in (80, 443) or key.host_header else f"{host}:{key.port}"
+    path = f"http://{host}:{key.port}{key.path}" if key.via and key.scheme == "http" else key.path
+    padding = f"X-Padding: {'n' * key.padding}\r\n" if key.padding else ""
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: {named if key.via else host}\r\nUser-Agent: kubectl-netdebug\r\n"
+        f"Accept: */*\r\n{padding}Connection: close\r\n\r\n"
+    )
 
 
 class _Lent:
     """What http.client needs of a socket."""
 
-    def __init__(self, pipe: _Conversation) -> None:
+    def __init__(self, pipe: Conversation | Secured) -> None:
         self._pipe = pipe
 
     def makefile(self, mode: str) -> io.BufferedReader:
         return io.BufferedReader(self._pipe)
 
 
-def _tls(pipe: _Conversation, key: Tls) -> dict[str, Any]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    shaking = context.wrap_bio(incoming, outgoing, server_hostname=key.server_name or None)
-    first = b""
-    while True:
-        try:
-            shaking.do_handshake()
-            break
-        except ssl.SSLWantReadError:
-            pipe.send(outgoing.read())
-            data = pipe.receive()
-            if not data:
-                return {"outcome": "timed-out" if pipe.late else "closed"}
-            first = first or data
-            incoming.write(data)
-        except ssl.SSLError as problem:
-            answered_tls = first[:1] in (b"\x15", b"\x16")
-            reason = sanitise(problem.reason or str(problem), 200)
-            return {"outcome": "alert" if answered_tls else "not-tls", "alert": reason}
+def _tls(pipe: Conversation, key: Tls) -> dict[str, Any]:
+    refused = tunnel(pipe, key.host, key.port) if key.via else None
+    secured = Secured(pipe, key.server_name, PROTOCOLS)
+    refused = refused or secured.shake()
+    if refused is not None:
+        return refused
+    shaking = secured.shaking
     certificate = shaking.getpeercert(binary_form=True) or b""
-    return {"outcome": "tls", "protocol": shaking.version() or "", "chain": [describe_certificate(certificate)]}
+    return {
+        "outcome": "tls",
+        "protocol": shaking.version() or "",
+        "alpn": shaking.selected_alpn_protocol() or "",
+        "chain": [describe_certificate(certificate)],
+        "der": [base64.b64encode(each).decode() for each in _shown(shaking, certificate)],
+    }
 
 
-def _lookup(pipe: _Conversation, key: Lookup) -> dict[str, Any]:
+def _shown(shaking: ssl.SSLObject, certificate: bytes) -> list[bytes]:
+    """Every certificate that the server sent, its own first; its own alone where Python does not tell more."""
+    chain = getattr(getattr(shaking, "_sslobj", None), "get_unverified_chain", None)
+    try:
+        sent = [_der(each) for each in chain() or ()] if chain else []
+    except (ssl.SSLError, AttributeError, TypeError, ValueError):
+        sent = []
+    return sent[:MOST_CERTIFICATES] or [certificate]
+
+
+def _der(certificate: Any) -> bytes:
+    """Python gives bytes from 3.13 on; before, an object of its own that is shown as PEM or DER."""
+    return certificate if isinstance(certificate, bytes) else bytes(certificate.public_bytes(_AS_DER))
+
+
+def _lookup(pipe: Conversation, key: Lookup) -> dict[str, Any]:
     try:
         question = dns_script.query(key.name, key.type)
     except dns_script.BadName as problem:
