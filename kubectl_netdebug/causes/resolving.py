@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kubectl_netdebug.causes import asks
+from kubectl_netdebug.model.facts import Ask
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.pod import Pod
 from kubectl_netdebug.net.resolvconf import ResolvConf, candidates, read_resolv_conf
@@ -27,6 +28,8 @@ class Resolution:
     tried: tuple[tuple[str, DnsAnswer], ...]
     full: str = ""
     addresses: tuple[str, ...] = ()
+    also: tuple[tuple[str, DnsAnswer], ...] = ()
+    """The same names with the answers to the question for AAAA, which resolvers send beside that for A."""
 
     @property
     def answer(self) -> DnsAnswer | None:
@@ -41,23 +44,32 @@ def conf_of(look: Look, client: Pod) -> ResolvConf:
 
 
 def resolve(look: Look, client: Pod, name: str, record: str = "A", transport: str = "UDP") -> Resolution:
-    """Asks the Pod's first name server for a name as its resolver would; all names of the search list side by side.
+    """Asks the Pod's first name server for a name as its resolver would: A and AAAA, the whole search list at once.
 
-    Where there is no A record, AAAA is asked for the name itself.
+    A resolver takes the first name that exists; a name with AAAA records alone gives those.
     """
     conf = conf_of(look, client)
     if not conf.nameservers:
         return Resolution(name, conf, "", ())
     server = conf.nameservers[0]
     names = candidates(name, conf)
-    answers = look.all([asks.lookup(client, server, each, record, transport=transport) for each in names])
-    tried = tuple(zip(names, answers, strict=True))
-    for full, answer in tried:
+    questions = questions_for(client, server, names, record, transport)
+    answers = look.all(questions)
+    tried = tuple(zip(names, answers[: len(names)], strict=True))
+    also = tuple(zip(names, answers[len(names) :], strict=False))
+    for place, (full, answer) in enumerate(tried):
         if answer.addresses:
-            return Resolution(name, conf, server, tried, full, answer.addresses)
-    exists = next((full for full, answer in tried if answer.rcode == "NOERROR"), "")
-    if exists and record == "A":
-        again = look(asks.lookup(client, server, exists, "AAAA", transport=transport))
-        if again.addresses:
-            return Resolution(name, conf, server, (*tried, (exists, again)), exists, again.addresses)
-    return Resolution(name, conf, server, tried)
+            return Resolution(name, conf, server, tried, full, answer.addresses, also)
+        if place < len(also) and also[place][1].addresses:
+            deciding = also[place][1]
+            shown = (*tried[:place], (full, deciding), *tried[place + 1 :])
+            return Resolution(name, conf, server, shown, full, deciding.addresses, also)
+    return Resolution(name, conf, server, tried, also=also)
+
+
+def questions_for(
+    client: Pod, server: str, names: tuple[str, ...], record: str = "A", transport: str = "UDP"
+) -> list[Ask[DnsAnswer]]:
+    """The questions for all these names, then those for AAAA where A is asked."""
+    records = (record, "AAAA") if record == "A" else (record,)
+    return [asks.lookup(client, server, each, kind, transport=transport) for kind in records for each in names]

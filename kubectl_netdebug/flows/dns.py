@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from kubectl_netdebug.causes.catalogue import explanations
-from kubectl_netdebug.flows.names import name_steps
+from kubectl_netdebug.flows.names import dns_steps
+from kubectl_netdebug.flows.policy import policy_steps
 from kubectl_netdebug.flows.source import SOURCE_STEP
 from kubectl_netdebug.model.hop import Hop
 from kubectl_netdebug.model.step import Flow
@@ -11,4 +12,5 @@ from kubectl_netdebug.model.step import Flow
 
 def dns_flow() -> Flow:
     """The steps in the order of the path."""
-    return Flow(steps=(SOURCE_STEP, *name_steps((Hop.SOURCE,))), explanations=explanations())
+    steps = (SOURCE_STEP, *dns_steps((Hop.SOURCE,)), *policy_steps((Hop.SOURCE,)))
+    return Flow(tuple(sorted(steps, key=lambda step: step.hop.order)), explanations=explanations())

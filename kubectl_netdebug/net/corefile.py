@@ -110,7 +110,7 @@ def parse_corefile(text: str, files: Mapping[str, str] | None = None) -> Corefil
 
 
 def _tokens(text: str, file: str) -> list[_Token]:
-    """Words with their lines. A word in double quotes may hold anything; `#` begins a comment where a word may begin."""
+    """Words with their lines. A word in double quotes may hold anything; `#` where a word may begin is a comment."""
     found: list[_Token] = []
     line, place, end = 1, 0, len(text)
     while place < end:

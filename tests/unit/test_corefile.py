@@ -60,7 +60,10 @@ def test_the_longest_zone_answers() -> None:
 
 
 def test_imports_of_files_and_snippets() -> None:
-    files = {"custom/a.server": "private.example {\n forward . 1.2.3.4\n}", "custom/log.override": "log\nrewrite name a b"}
+    files = {
+        "custom/a.server": "private.example {\n forward . 1.2.3.4\n}",
+        "custom/log.override": "log\nrewrite name a b",
+    }
     parsed = parse_corefile(KUBEADM, files)
     assert [p.name for p in parsed.blocks[0].plugins][-2:] == ["log", "rewrite"]
     assert parsed.blocks[-1].zones[0].name == "private.example"
