@@ -51,6 +51,7 @@ RIGHTS = (
     Right("get", "", "nodes", "an image that is on the node already", namespaced=False),
     Right("list", "", "nodes", "addresses for NodePorts", namespaced=False),
     Right("get", "", "namespaces", "whether a namespace exists", namespaced=False),
+    Right("list", "networking.k8s.io", "networkpolicies", "whether policies admit the traffic"),
     Right("list", "networking.k8s.io", "ingresses", "names that a certificate may be for"),
     Right("list", "networking.k8s.io", "servicecidrs", "the range of Service addresses", namespaced=False),
     Right("list", "networking.k8s.io", "ipaddresses", "how full that range is", namespaced=False),

@@ -33,10 +33,10 @@ def service_flow() -> Flow:
     return Flow(
         steps=(
             SOURCE_STEP,
-            Step(Hop.SERVICE, "Service", _service),
+            Step(Hop.SERVICE, "Service", service_there),
             Step(Hop.NAME, "name", alias.name, after=(Hop.SERVICE,)),
-            Step(Hop.ENDPOINTS, "endpoints", _endpoints, after=(Hop.SERVICE,)),
-            Step(Hop.POD, "Pods", _pods, after=(Hop.SERVICE, Hop.ENDPOINTS), follow_failures=True, essential=False),
+            Step(Hop.ENDPOINTS, "endpoints", endpoints, after=(Hop.SERVICE,)),
+            Step(Hop.POD, "Pods", pods, after=(Hop.SERVICE, Hop.ENDPOINTS), follow_failures=True, essential=False),
             Step(
                 Hop.SOCKET, "listening socket", reach.socket, after=before_probes, follow_failures=True, essential=False
             ),
@@ -52,8 +52,8 @@ def service_flow() -> Flow:
     )
 
 
-def _service(look: Look, asked: Question) -> Outcome:
-    look.foresee(asks.the_service(asked), asks.slices_of(asked))
+def service_there(look: Look, asked: Question) -> Outcome:
+    look.foresee(asks.the_service(asked), asks.slices_of(asked), asks.policies_in(asked.namespace))
     service = look(asks.the_service(asked))
     if service is None:
         return failed(f"there is no Service {asked.service} in namespace {asked.namespace}")
@@ -68,7 +68,7 @@ def _address(look: Look, asked: Question) -> Outcome:
     return alias.target(look, asked) if alias_asked(look, asked) else reach.address(look, asked)
 
 
-def _endpoints(look: Look, asked: Question) -> Outcome:
+def endpoints(look: Look, asked: Question) -> Outcome:
     service, slices = look.together(asks.the_service(asked), asks.slices_of(asked))
     if service is None or service.is_alias:
         return skipped("an alias has no endpoints")
@@ -102,7 +102,7 @@ def _runs(pod: Pod) -> bool:
     return bool(pod.containers) and all(container.state == "running" for container in pod.containers)
 
 
-def _pods(look: Look, asked: Question) -> Outcome:
+def pods(look: Look, asked: Question) -> Outcome:
     service = look(asks.the_service(asked))
     if service is None or not service.selector:
         return skipped("no selector: endpoints are made by hand")

@@ -10,9 +10,16 @@ _VERSIONS = {
     "batch": "v1",
     "coordination.k8s.io": "v1",
     "discovery.k8s.io": "v1",
+    "flowcontrol.apiserver.k8s.io": "v1",
     "networking.k8s.io": "v1",
     "rbac.authorization.k8s.io": "v1",
     "policy": "v1",
+    "gateway.networking.k8s.io": "v1",
+    "metallb.io": "v1beta1",
+    "cilium.io": "v2",
+    "crd.projectcalico.org": "v1",
+    "policy.networking.k8s.io": "v1alpha1",
+    "clusternetworkpolicies.policy.networking.k8s.io": "v1alpha2",
 }
 
 
@@ -25,7 +32,7 @@ def split(resource: str) -> tuple[str, str]:
 def path(resource: str, namespace: str = "", name: str = "", subresource: str = "") -> str:
     """The path of a list or an object, not percent-encoded: the session does that. KeyError: no such group."""
     plural, group = split(resource)
-    version = _VERSIONS[group]
+    version = _VERSIONS.get(resource) or _VERSIONS[group]
     root = f"/apis/{group}/{version}" if group else f"/api/{version}"
     parts = [root]
     if namespace:
