@@ -15,6 +15,7 @@ from kubectl_netdebug.cli.output import say
 from kubectl_netdebug.cli.target import api_question, dns_question, path_question, service_question
 from kubectl_netdebug.kube.session import Session
 from kubectl_netdebug.model.question import Question
+from kubectl_netdebug.net.address import is_address
 from kubectl_netdebug.net.complaint import Complaint, Said, understand
 from kubectl_netdebug.net.text import sanitise
 
@@ -148,5 +149,5 @@ def situation_of(said: Said) -> tuple[str, str]:
     if not port:
         return "", ""
     far = f"{said.scheme}://{host}:{port}" if said.scheme else f"{host}:{port}"
-    inside = "." not in said.host or ".svc" in said.host
+    inside = not is_address(said.host) and ("." not in said.host or ".svc" in said.host)
     return ("pod" if inside else "away"), far

@@ -30,13 +30,15 @@ class Program:
     def argv(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "kubectl_netdebug", *words]
 
-    def run(self, *words: str, stdout: int = subprocess.PIPE, **env: str) -> subprocess.CompletedProcess[str]:
-        """Runs to the end; a traceback is a failure whatever was asked."""
+    def run(
+        self, *words: str, stdout: int = subprocess.PIPE, typed: str = "", **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs to the end, with `typed` coming through a pipe; a traceback is a failure whatever was asked."""
         ran = subprocess.run(
             self.argv(*words),
             env=self.env | env,
             cwd=self.home,
-            stdin=subprocess.DEVNULL,
+            input=typed,
             stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
