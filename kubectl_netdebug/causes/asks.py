@@ -234,6 +234,16 @@ def sockets_of(pod: Pod) -> Ask[tuple[Listener, ...]]:
     )
 
 
+def socket_files(pod: Pod) -> Ask[Mapping[str, str]]:
+    """The socket tables themselves, for what does not listen."""
+    container = pod.containers[0].name if pod.containers else ""
+
+    def read(value: Any) -> Mapping[str, str]:
+        return {name: tree.text(value, "files", name) for name in ("tcp", "tcp6")}
+
+    return Ask(Sockets(pod.namespace, pod.name, container), read)
+
+
 def file_in(pod: Pod, path: str, again: int = 0) -> Ask[str]:
     """A small file as a Pod sees it."""
     return Ask(PodFile(pod.namespace, pod.name, path, again), lambda v: v if isinstance(v, str) else "")

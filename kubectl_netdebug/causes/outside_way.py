@@ -31,7 +31,7 @@ Tried = tuple[tuple[str, Attempt], ...]
 
 @dataclass(frozen=True)
 class Setting:
-    """A proxy that a container's variables name for the URL that was asked about. `used`: NO_PROXY does not spare it."""
+    """A proxy that a container's variables name for the URL. `used`: NO_PROXY does not leave the destination out."""
 
     container: Container
     variable: str

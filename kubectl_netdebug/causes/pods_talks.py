@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from kubectl_netdebug.causes import asks
+from kubectl_netdebug.causes.backends import client_pod
 from kubectl_netdebug.causes.conversation import Conversation, Party
 from kubectl_netdebug.causes.reach import tried
-from kubectl_netdebug.causes.backends import client_pod
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.question import Question
 

@@ -26,7 +26,7 @@ class Range:
 def cluster_range_of(look: Look, address: str) -> Range | None:
     """The Service or Pod range that holds an address, or None where none does or the ranges cannot be read."""
     ip = ipaddress.ip_address(address)
-    ranges = (*service_ranges(look), *_pod_ranges(look))
+    ranges = (*service_ranges(look), *pod_ranges(look))
     return next((r for r in ranges if r.network.version == ip.version and ip in r.network), None)
 
 
@@ -40,7 +40,8 @@ def service_ranges(look: Look) -> tuple[Range, ...]:
     )
 
 
-def _pod_ranges(look: Look) -> tuple[Range, ...]:
+def pod_ranges(look: Look) -> tuple[Range, ...]:
+    """What the nodes give addresses to Pods from, as far as it stands in their specs."""
     return tuple(
         Range(network, f"the Pod range {network} of node {node.name}")
         for node in look.if_known(asks.nodes()) or ()

@@ -67,6 +67,16 @@ def listeners(files: Mapping[str, str]) -> tuple[Listener, ...]:
     return tuple(sorted(set(found), key=lambda s: (s.port, s.protocol, s.address)))
 
 
+def remote_ends(files: Mapping[str, str]) -> list[tuple[str, int, str]]:
+    """(address, port, state in hexadecimal) of the far end of every TCP socket; mapped addresses as IPv4."""
+    found = []
+    for name in ("tcp", "tcp6"):
+        for match in map(_LINE.match, files.get(name, "").splitlines()):
+            if match and (address := _address(match[3])):
+                found.append((address.removeprefix("::ffff:"), int(match[4], 16), match[5].upper()))
+    return found
+
+
 def _address(hexadecimal: str) -> str:
     """The kernel prints each 32-bit word of the address in host byte order (little-endian on all common machines)."""
     if len(hexadecimal) not in (8, 32):
