@@ -31,6 +31,12 @@ FAMILIES = (
     "pod_liveness",
     "pod_crash",
     "pod_ready",
+    "api_address",
+    "api_trust",
+    "api_account",
+    "api_rights",
+    "api_extensions",
+    "webhook",
 )
 """Modules of this package that declare causes, in the order of the path."""
 

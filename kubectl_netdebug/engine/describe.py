@@ -7,29 +7,38 @@ from collections.abc import Iterable, Mapping
 
 from kubectl_netdebug.model.command import Command
 from kubectl_netdebug.model.facts import (
+    AccessReview,
     Answer,
+    ApiCall,
     Ask,
     Connect,
     ConnectFromHere,
     FactKey,
     Http,
+    HttpFromHere,
     Known,
+    LocalNetworks,
     Log,
     Lookup,
+    LookupFromHere,
     MayProbe,
     Now,
     Object,
     Objects,
+    OwnServer,
     PodFile,
+    PodToken,
     Price,
     Sockets,
+    SourceFromHere,
     Tls,
+    TlsFromHere,
 )
 
 ADDED = "netdebug-"
 """What the names of containers begin with that were added for probing."""
 
-IN_POD = (Connect, Sockets, PodFile, Tls, Http, Lookup)
+IN_POD = (Connect, Sockets, PodFile, Tls, Http, Lookup, PodToken, ApiCall)
 
 
 def vantage_of(used: Iterable[Ask[object]], facts: Mapping[FactKey, Answer] | None = None) -> str:
@@ -75,6 +84,25 @@ def describe(key: FactKey) -> str:
             return f"{'TLS' if isinstance(key, Tls) else 'HTTP'} from {key.pod} to {key.host}:{key.port}"
         case Lookup():
             return f"name {key.name} asked from {key.pod} at {key.server}"
+        case PodToken():
+            return f"token of container {key.container} in {key.pod}"
+        case ApiCall():
+            return f"call of {key.host}:{key.port} by {key.pod}"
+        case AccessReview():
+            where = f" in namespace {key.namespace}" if key.namespace else ""
+            return f"whether {key.user} may {key.verb} {key.resource}{where}"
+        case OwnServer():
+            return "the API server that is asked here"
+        case HttpFromHere():
+            return f"{key.scheme.upper()} this machine → {key.address}:{key.port}"
+        case TlsFromHere():
+            return f"TLS this machine → {key.address}:{key.port}"
+        case LookupFromHere():
+            return f"name {key.name} asked from this machine"
+        case LocalNetworks():
+            return "addresses of this machine"
+        case SourceFromHere():
+            return f"this machine's address towards {key.address}"
         case MayProbe():
             return "probing from a Pod"
         case Now():
@@ -113,7 +141,26 @@ def _command(key: FactKey, how: str) -> Command | None:
             )
         case Lookup():
             return _exec(key.namespace, key.pod, how, "nslookup", key.name, key.server)
+        case PodToken():
+            claims = f"cut -d. -f2 {key.folder}/token | tr _- /+ | base64 -d"
+            return _exec(key.namespace, key.pod, key.container, "sh", "-c", claims)
+        case ApiCall():
+            return _exec(key.namespace, key.pod, key.container or how, "sh", "-c", _called(key))
+        case AccessReview():
+            thing = f"{key.resource}.{key.group}" if key.group else key.resource
+            part = (f"--subresource={key.subresource}",) if key.subresource else ()
+            named = (key.name,) if key.name else ()
+            return Command(("auth", "can-i", key.verb, thing, *named, *part, f"--as={key.user}"), key.namespace)
     return None
+
+
+def _called(key: ApiCall) -> str:
+    """A shell line that makes a like call; the token is filled in by the Pod's own shell."""
+    host = f"[{key.host}]" if ":" in key.host else key.host
+    if not key.container:
+        return f"curl -sk https://{host}:{key.port}/api"
+    shown = f'-H "Authorization: Bearer $(cat {key.folder}/token)"'
+    return f"curl -s --cacert {key.folder}/ca.crt {shown} https://{host}:{key.port}/api"
 
 
 def _exec(namespace: str, pod: str, container: str, *argv: str) -> Command:
@@ -125,10 +172,29 @@ def _by_hand(key: FactKey) -> str:
     match key:
         case ConnectFromHere():
             return shlex.join(("nc", "-zv", "-w", "2", key.host, str(key.port)))
+        case HttpFromHere():
+            return _curl(key)
+        case LookupFromHere():
+            return shlex.join(("getent", "hosts", key.name))
+        case LocalNetworks():
+            return "ip address"
+        case SourceFromHere():
+            return shlex.join(("ip", "route", "get", key.address))
+        case TlsFromHere():
+            name = ("-servername", key.server_name) if key.server_name else ()
+            return shlex.join(("openssl", "s_client", "-connect", f"{key.address}:{key.port}", *name))
         case Tls():
             name = ("-servername", key.server_name) if key.server_name else ()
             return shlex.join(("openssl", "s_client", "-connect", f"{key.host}:{key.port}", *name))
     return ""
+
+
+def _curl(key: HttpFromHere) -> str:
+    """The same request, sent to that address whatever the name resolves to."""
+    host = key.host or key.address
+    there = ("--connect-to", f"::{key.address}:{key.port}") if key.host else ()
+    announced = ("--haproxy-protocol",) if key.announced else ()
+    return shlex.join(("curl", "-vk", *announced, *there, f"{key.scheme}://{host}:{key.port}{key.path}"))
 
 
 def _plural(resource: str) -> str:
