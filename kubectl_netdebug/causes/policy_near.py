@@ -126,7 +126,7 @@ def _would_admit(miss: Miss, each: Judged, peer: End) -> bool:
     return compare(miss.policy, miss.rule, each.decision.packet, peer) is None
 
 
-# --- by what a rule lacks -----------------------------------------------------------------------------------------------
+# --- by what a rule lacks --------------------------------------------------------------------------------------------
 
 
 def _near(look: Look, asked: Question, each: Judged, miss: Miss) -> Reading | None:

@@ -19,8 +19,8 @@ SHOWN = 3
 def policy_steps(after: tuple[Hop, ...]) -> tuple[Step, ...]:
     """Egress of the client, then ingress of the server. `after` are the hops that settle who talks to whom."""
     return (
-        _step(Hop.EGRESS_POLICY, "policies on the client", Direction.EGRESS, after),
-        _step(Hop.INGRESS_POLICY, "policies on the server", Direction.INGRESS, after),
+        _step(Hop.EGRESS_POLICY, "egress policies", Direction.EGRESS, after),
+        _step(Hop.INGRESS_POLICY, "ingress policies", Direction.INGRESS, after),
     )
 
 
