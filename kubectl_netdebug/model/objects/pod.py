@@ -18,6 +18,7 @@ class ContainerPort:
     name: str
     port: int
     protocol: str
+    host_port: int = 0
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,12 @@ def _container(index: int, spec: Mapping[str, Any], status: Mapping[str, Any]) -
         image=tree.text(spec, "image"),
         index=index,
         ports=tuple(
-            ContainerPort(tree.text(p, "name"), tree.number(p, "containerPort"), tree.text(p, "protocol") or "TCP")
+            ContainerPort(
+                tree.text(p, "name"),
+                tree.number(p, "containerPort"),
+                tree.text(p, "protocol") or "TCP",
+                tree.number(p, "hostPort"),
+            )
             for p in tree.entries(spec, "ports")
         ),
         env={

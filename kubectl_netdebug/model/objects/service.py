@@ -57,6 +57,11 @@ class Service:
     publish_not_ready: bool
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    load_balancer_class: str = ""
+    source_ranges: tuple[str, ...] = ()
+    health_check_port: int = 0
+    load_balancer_names: tuple[str, ...] = ()
+    """Host names that its status gives instead of addresses."""
 
     @property
     def headless(self) -> bool:
@@ -121,6 +126,14 @@ def read_service(raw: Any) -> Service | None:
         publish_not_ready=tree.flag(spec, "publishNotReadyAddresses"),
         labels=tree.labels(raw, "metadata", "labels"),
         annotations=tree.labels(raw, "metadata", "annotations"),
+        load_balancer_class=tree.text(spec, "loadBalancerClass"),
+        source_ranges=tree.strings(spec, "loadBalancerSourceRanges"),
+        health_check_port=tree.number(spec, "healthCheckNodePort"),
+        load_balancer_names=tuple(
+            name
+            for entry in tree.entries(raw, "status", "loadBalancer", "ingress")
+            if (name := tree.text(entry, "hostname")) and not tree.text(entry, "ip")
+        ),
     )
 
 
