@@ -173,7 +173,7 @@ def _alias_of(service: Service, other: Service, backend: Backend) -> tuple[Fix, 
 IN_CLUSTER_RANGE = Cause(
     code="dest-in-cluster-cidr",
     title="The destination lies inside the cluster's own address range",
-    says="{address}, to which Service {service} leads, lies in {range}, and nothing there has it.",
+    says="{address}, to which {asker} leads, lies in {range}, and nothing there has it.",
     means="Nodes keep every packet to that range inside the cluster, whoever has the address outside.",
     symptom="One address outside cannot be reached from Pods, though other machines reach it.",
     apart="A machine outside the cluster reaches that address; that of a Pod which has gone is merely out of date.",
@@ -195,7 +195,7 @@ def dest_in_cluster_cidr(look: Look, asked: Question) -> Finding | None:
     return IN_CLUSTER_RANGE.confirmed(
         at=place_of_address(look, backend).at,
         address=backend.address,
-        service=service.name,
+        asker=f"Service {service.name}",
         range=held.what if held else "",
         effect=_effect(tried, len(dead)),
         fixes=_mend_address(look, asked, backend, alone=len(dead) == len(tried)),

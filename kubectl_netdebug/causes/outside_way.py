@@ -100,9 +100,14 @@ def tried_outside(look: Look, asked: Question) -> Tried:
 
 def connects(look: Look, client: Pod, places: list[tuple[str, int]], tries: int = TRIES) -> Tried:
     """That many connects to each place."""
-    wanted = [(address, port, attempt) for address, port in places for attempt in range(tries)]
-    results = look.all([asks.connect(client, address, port, attempt=attempt) for address, port, attempt in wanted])
-    return tuple((address, result) for (address, _, _), result in zip(wanted, results, strict=True))
+    results = look.all(connect_asks(client, places, tries))
+    addresses = [address for address, _ in places for _ in range(tries)]
+    return tuple(zip(addresses, results, strict=True))
+
+
+def connect_asks(client: Pod, places: list[tuple[str, int]], tries: int) -> list[Ask[Attempt]]:
+    """The facts behind `connects`."""
+    return [asks.connect(client, a, port, attempt=attempt) for a, port in places for attempt in range(tries)]
 
 
 def none_connected(tried: Tried) -> bool:
