@@ -35,7 +35,11 @@ def test_a_right_that_merely_helps_is_missing(program: Program, api: FakeApi) ->
 
     assert ran.returncode == 0
     assert "! list nodes" in ran.stdout
-    assert {asked.json["spec"]["resourceAttributes"].get("namespace") for asked in api.asked} == {"shop", None}
+    assert {asked.json["spec"]["resourceAttributes"].get("namespace") for asked in api.asked} == {
+        "shop",
+        "kube-system",
+        None,
+    }
 
 
 def test_reviews_that_are_not_allowed_end_in_a_sentence(program: Program, api: FakeApi) -> None:
@@ -46,24 +50,26 @@ def test_reviews_that_are_not_allowed_end_in_a_sentence(program: Program, api: F
     assert len([line for line in ran.stderr.splitlines() if line.startswith("netdebug: ")]) == 1
 
 
-OF_THE_CLUSTER = {"nodes", "namespaces", "servicecidrs", "ipaddresses"}
-"""Resources without a namespace, which no Role can grant."""
-
-
-def test_the_role_grants_what_access_asks_for(program: Program, api: FakeApi) -> None:
+def test_the_roles_grant_what_access_asks_for(program: Program, api: FakeApi) -> None:
     program.run("access", "-n", "shop")
-    wanted = {_right(asked.json["spec"]["resourceAttributes"]) for asked in api.asked}
-    role = yaml.safe_load(program.run("access", "--role", "-n", "shop").stdout)
-    granted = {
-        (verb, group, resource)
-        for rule in role["rules"]
-        for verb in rule["verbs"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-    }
+    attributes = [asked.json["spec"]["resourceAttributes"] for asked in api.asked]
+    roles = list(yaml.safe_load_all(program.run("access", "--role", "-n", "shop").stdout))
+    places = ("shop", "kube-system", None)
 
-    assert (role["kind"], role["metadata"]) == ("Role", {"name": "netdebug", "namespace": "shop"})
-    assert granted == {right for right in wanted if right[2] not in OF_THE_CLUSTER}
+    assert [(role["kind"], role["metadata"].get("namespace")) for role in roles] == [
+        ("Role", "shop"),
+        ("Role", "kube-system"),
+        ("ClusterRole", None),
+    ]
+    for role, place in zip(roles, places, strict=True):
+        granted = {
+            (verb, group, resource)
+            for rule in role["rules"]
+            for verb in rule["verbs"]
+            for group in rule["apiGroups"]
+            for resource in rule["resources"]
+        }
+        assert granted == {_right(each) for each in attributes if each.get("namespace") == place}
 
 
 def _right(attributes: dict[str, Any]) -> tuple[str, str, str]:

@@ -32,10 +32,10 @@ def every_kind_of_pod_is_asked(lab: Lab) -> None:
 
 
 def fewer_rights_a_lower_rung(lab: Lab) -> None:
-    """The Role that is printed is enough; without ephemeral containers the app's shell serves; then what lacks is said."""
+    """The printed Role is enough; without ephemeral containers the app's shell serves; then what lacks is said."""
     try:
         _set_up(lab)
-        role = yaml.safe_load(lab.sh(f"kubectl netdebug access --role -n {NAMESPACE} --as {USER}", check=False))
+        role = _first(lab.sh(f"kubectl netdebug access --role -n {NAMESPACE} --as {USER}", check=False))
         asked = f"service deaf -n {NAMESPACE} --from shell --probe always --as {USER}"
 
         _grant(lab, role)
@@ -101,6 +101,11 @@ def _deaf() -> dict[str, Any]:
         "metadata": {"name": "deaf"},
         "spec": {"selector": {"app": "bare"}, "ports": [{"port": 53, "targetPort": PORT + 1, "protocol": "TCP"}]},
     }
+
+
+def _first(documents: str) -> dict[str, Any]:
+    role: dict[str, Any] = next(iter(yaml.safe_load_all(documents)))
+    return role
 
 
 def _grant(lab: Lab, role: dict[str, Any]) -> None:
