@@ -40,7 +40,7 @@ def build(home: Home, parts: Sequence[str], install: bool = False, quiet: bool =
 
 
 def _recipes() -> list[Recipe]:
-    return [recipes.kubernetes(), recipes.containers(), recipes.calico()]
+    return [recipes.kubernetes(), recipes.containers(), recipes.calico(), recipes.traefik()]
 
 
 def _images(home: Home, quiet: bool) -> None:

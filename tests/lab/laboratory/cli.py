@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.lab.laboratory import build, cluster, components, namespaces, person, pki, status
+from tests.lab.laboratory import build, cluster, components, ingress, namespaces, person, pki, status
 from tests.lab.laboratory.errors import LabError
 from tests.lab.laboratory.paths import Home
 from tests.lab.laboratory.spec import CNIS, MOST_NODES, PROXIES, WORLD, Spec, check_name
@@ -70,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--cni", choices=CNIS, default=CNIS[0])
     added.add_argument("--proxy", choices=PROXIES, default=PROXIES[0], help="kube-proxy's mode")
     added.add_argument("--nodes", type=_size, default=3, metavar="N")
+    added.add_argument("--dual-stack", action="store_true", help="IPv4 and IPv6 (bridge only)")
+    command("ingress", _ingress, "put the image of an ingress controller on the nodes, built if need be (15 minutes)")
     command("status", _status, "say how the cluster is; exit 1 when something is down")
     command("down", _down, "end the cluster and remove every trace of it")
     added = command("run", _run, "run a command as the person who uses the cluster")
@@ -106,7 +108,14 @@ def _build(home: Home, arguments: argparse.Namespace) -> int:
 
 
 def _up(home: Home, arguments: argparse.Namespace) -> int:
-    cluster.up(home, Spec(arguments.name, arguments.cni, arguments.proxy, arguments.nodes))
+    if arguments.dual_stack and arguments.cni != "bridge":
+        raise LabError("two address families are set up for the bridge Pod network alone", code=2)
+    cluster.up(home, Spec(arguments.name, arguments.cni, arguments.proxy, arguments.nodes, arguments.dual_stack))
+    return 0
+
+
+def _ingress(home: Home, arguments: argparse.Namespace) -> int:
+    ingress.bring(home, arguments.name)
     return 0
 
 

@@ -71,10 +71,10 @@ def _bring_up(home: Home, run: Run, spec: Spec) -> None:
     network.connect(spec, machines)
     clock.say("machines and cables")
     pki.create(run, spec)
-    control_plane.start_api(home, run, machines[CONTROL_PLANE])
+    control_plane.start_api(home, run, spec, machines[CONTROL_PLANE])
     world.start(home, run, machines[WORLD])
     for each in spec.nodes:
-        node.prepare(home, run, each, machines[each.name])
+        node.prepare(home, run, spec, each, machines[each.name])
         cni.configure(run, spec, each, machines[each.name])
     for each in spec.nodes:
         node.wait_for_containerd(home, run, each, machines[each.name])
@@ -83,7 +83,7 @@ def _bring_up(home: Home, run: Run, spec: Spec) -> None:
     control_plane.wait_for_api(run, kubectl)
     clock.say("the API server is ready")
     workloads.register(kubectl, home, spec)
-    control_plane.start_controllers(home, run, machines[CONTROL_PLANE])
+    control_plane.start_controllers(home, run, spec, machines[CONTROL_PLANE])
     for each in spec.nodes:
         cni.start(home, run, spec, each, machines[each.name])
         node.start(home, run, spec, each, machines[each.name])

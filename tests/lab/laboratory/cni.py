@@ -8,7 +8,7 @@ from tests.lab.laboratory import components
 from tests.lab.laboratory.namespaces import Namespace
 from tests.lab.laboratory.network import pod_routes
 from tests.lab.laboratory.paths import Home, Run
-from tests.lab.laboratory.spec import POD_CIDR, Node, Spec
+from tests.lab.laboratory.spec import POD_CIDR, POD_CIDR6, Node, Spec
 
 Conflist = dict[str, object]
 PORTMAP: Conflist = {"type": "portmap", "snat": True, "capabilities": {"portMappings": True}}
@@ -25,9 +25,11 @@ def configure(run: Run, spec: Spec, node: Node, machine: Namespace) -> None:
     if spec.cni == "calico":
         _write(run, machine, "10-calico.conflist", _calico(run, node))
         return
-    _write(run, machine, "10-lab.conflist", _bridge(node))
+    _write(run, machine, "10-lab.conflist", _bridge(node, dual=spec.dual))
     # Masquerade only what leaves the cluster: the plugin's own ipMasq would hide Pods from each other.
     machine.run(f"iptables -w -t nat -A POSTROUTING -s {node.pod_cidr} ! -d {POD_CIDR} -j MASQUERADE")
+    if spec.dual:
+        machine.run(f"ip6tables -w -t nat -A POSTROUTING -s {node.pod_cidr6} ! -d {POD_CIDR6} -j MASQUERADE")
 
 
 def start(home: Home, run: Run, spec: Spec, node: Node, machine: Namespace) -> None:
@@ -58,8 +60,10 @@ def _write(run: Run, machine: Namespace, file: str, conflist: Conflist) -> None:
     machine.run(f"cp {source} /etc/cni/net.d/{file}")
 
 
-def _bridge(node: Node) -> Conflist:
-    ipam = {"type": "host-local", "ranges": [[{"subnet": node.pod_cidr}]], "routes": [{"dst": "0.0.0.0/0"}]}
+def _bridge(node: Node, *, dual: bool) -> Conflist:
+    families = [(node.pod_cidr, "0.0.0.0/0"), (node.pod_cidr6, "::/0")][: 2 if dual else 1]
+    ranges, routes = [[{"subnet": range_}] for range_, _ in families], [{"dst": route} for _, route in families]
+    ipam = {"type": "host-local", "ranges": ranges, "routes": routes}
     bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": False, "hairpinMode": True}
     return {"cniVersion": "1.0.0", "name": "lab", "plugins": [{**bridge, "ipam": ipam}, PORTMAP]}
 

@@ -4,14 +4,14 @@ from tests.lab.laboratory import components
 from tests.lab.laboratory.kubectl import Kubectl
 from tests.lab.laboratory.namespaces import Namespace
 from tests.lab.laboratory.paths import Home, Run
-from tests.lab.laboratory.spec import CONTROL_PLANE_ADDRESS, POD_CIDR, SERVICE_CIDR
+from tests.lab.laboratory.spec import CONTROL_PLANE_ADDRESS, POD_CIDR, POD_CIDR6, SERVICE_CIDR, SERVICE_CIDR6, Spec
 from tests.lab.laboratory.waiting import wait_for
 
 
-def start_api(home: Home, run: Run, machine: Namespace) -> None:
+def start_api(home: Home, run: Run, spec: Spec, machine: Namespace) -> None:
     """Starts etcd and the API server; does not wait."""
     components.start(run, "etcd", machine, _etcd(home, run))
-    components.start(run, "apiserver", machine, _apiserver(home, run))
+    components.start(run, "apiserver", machine, _apiserver(home, run, spec))
 
 
 def wait_for_api(run: Run, kubectl: Kubectl) -> None:
@@ -21,8 +21,8 @@ def wait_for_api(run: Run, kubectl: Kubectl) -> None:
     wait_for("the API server to be ready", ready, 120, run.log("apiserver"))
 
 
-def start_controllers(home: Home, run: Run, machine: Namespace) -> None:
-    components.start(run, "kcm", machine, _controller_manager(home, run))
+def start_controllers(home: Home, run: Run, spec: Spec, machine: Namespace) -> None:
+    components.start(run, "kcm", machine, _controller_manager(home, run, spec))
     scheduler = [f"{home.bin}/kube-scheduler", f"--kubeconfig={run.kubeconfig('sched')}", "--leader-elect=false"]
     components.start(run, "sched", machine, scheduler)
 
@@ -39,7 +39,7 @@ def _etcd(home: Home, run: Run) -> list[str]:
     ]
 
 
-def _apiserver(home: Home, run: Run) -> list[str]:
+def _apiserver(home: Home, run: Run, spec: Spec) -> list[str]:
     pki = run.pki
     return [
         f"{home.bin}/kube-apiserver",
@@ -47,7 +47,7 @@ def _apiserver(home: Home, run: Run) -> list[str]:
         "--bind-address=0.0.0.0",
         f"--advertise-address={CONTROL_PLANE_ADDRESS}",
         "--secure-port=6443",
-        f"--service-cluster-ip-range={SERVICE_CIDR}",
+        f"--service-cluster-ip-range={spec.ranges(SERVICE_CIDR, SERVICE_CIDR6)}",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged=true",
@@ -71,7 +71,7 @@ def _apiserver(home: Home, run: Run) -> list[str]:
     ]
 
 
-def _controller_manager(home: Home, run: Run) -> list[str]:
+def _controller_manager(home: Home, run: Run, spec: Spec) -> list[str]:
     pki = run.pki
     return [
         f"{home.bin}/kube-controller-manager",
@@ -83,9 +83,10 @@ def _controller_manager(home: Home, run: Run) -> list[str]:
         f"--cluster-signing-cert-file={pki}/ca.crt",
         f"--cluster-signing-key-file={pki}/ca.key",
         "--allocate-node-cidrs=true",
-        f"--cluster-cidr={POD_CIDR}",
-        "--node-cidr-mask-size=24",
-        f"--service-cluster-ip-range={SERVICE_CIDR}",
+        f"--cluster-cidr={spec.ranges(POD_CIDR, POD_CIDR6)}",
+        *(["--node-cidr-mask-size-ipv4=24", "--node-cidr-mask-size-ipv6=64"] if spec.dual else []),
+        *([] if spec.dual else ["--node-cidr-mask-size=24"]),
+        f"--service-cluster-ip-range={spec.ranges(SERVICE_CIDR, SERVICE_CIDR6)}",
         "--configure-cloud-routes=false",
         f"--flex-volume-plugin-dir={run.root}/volumeplugins",  # it would make its default on the host
         "--node-monitor-grace-period=20s",  # a dead kubelet shows soon

@@ -24,7 +24,7 @@ BUSYBOX = "docker.io/library/busybox:1.37"
 NETTOOLS = "lab.local/nettools:1"
 
 TOOLS = ["ip", "bridge", "tc", "ss", "nft", "xtables-nft-multi", "xtables-legacy-multi", "ipset", "conntrack"]
-TOOLS += ["tcpdump", "curl", "dig", "sysctl", "ethtool", "nsenter", "openssl", "bash"]
+TOOLS += ["tcpdump", "curl", "dig", "sysctl", "ethtool", "nsenter", "openssl", "bash", "nc.openbsd"]
 IPTABLES = [f"{name}{action}" for name in ("iptables", "ip6tables") for action in ("", "-save", "-restore")]
 IPTABLES_NFT = [*IPTABLES, *(name.replace("tables", "tables-nft") for name in IPTABLES)]
 IPTABLES_LEGACY = [name.replace("tables", "tables-legacy") for name in IPTABLES]
@@ -76,6 +76,11 @@ def describe(home: Home) -> list[Image]:
         Image(AGNHOST, [base, {"agnhost": Entry(home.bin / "agnhost")}], entrypoint=["/agnhost"]),
         Image(NETTOOLS, [base, _tools()], command=["/bin/sh"]),
     ]
+
+
+def traefik(home: Home, name: str) -> Image:
+    """The ingress controller, which no node holds from the start."""
+    return Image(name, [_busybox(home), {"traefik": Entry(home.bin / "traefik")}], entrypoint=["/traefik"])
 
 
 def key(images: Iterable[Image]) -> str:
@@ -215,6 +220,7 @@ def _tools() -> Layer:
     layer |= {f"usr/bin/{name}": Entry(link="xtables-nft-multi") for name in IPTABLES_NFT}
     layer |= {f"usr/bin/{name}": Entry(link="xtables-legacy-multi") for name in IPTABLES_LEGACY}
     layer |= {"bin/bash": Entry(link="../usr/bin/bash")}
+    layer |= {"usr/bin/nc": Entry(programs["nc.openbsd"])}  # the one that speaks IPv6
     extensions = sorted(Path("/usr/lib").glob("*/xtables/*.so"))
     layer |= {str(path).lstrip("/"): Entry(path) for path in extensions}
     data = [*Path("/etc/iproute2").glob("*"), Path("/etc/protocols"), Path("/etc/services"), Path("/etc/ethertypes")]

@@ -8,7 +8,7 @@ from tests.lab.laboratory.errors import LabError
 from tests.lab.laboratory.images import PAUSE
 from tests.lab.laboratory.namespaces import PATH, Namespace
 from tests.lab.laboratory.paths import Home, Run
-from tests.lab.laboratory.spec import CLUSTER_DOMAIN, DNS_SERVICE_ADDRESS, OUTSIDE_DNS, POD_CIDR, Node, Spec
+from tests.lab.laboratory.spec import CLUSTER_DOMAIN, DNS_SERVICE_ADDRESS, OUTSIDE_DNS, POD_CIDR, POD_CIDR6, Node, Spec
 from tests.lab.laboratory.waiting import wait_for
 
 CNI_PLUGINS = ("bridge", "ptp", "loopback", "host-local", "portmap", "calico")
@@ -46,13 +46,13 @@ def check_place(run: Run) -> None:
             raise LabError(f"the laboratory cannot live in {layer}: set NETLAB to a directory elsewhere", code=2)
 
 
-def prepare(home: Home, run: Run, node: Node, machine: Namespace) -> None:
+def prepare(home: Home, run: Run, spec: Spec, node: Node, machine: Namespace) -> None:
     """Lays out the node's file system and starts containerd with all images in its store; does not wait."""
     root = run.node(node.name)
     (root / "kubelet").mkdir(parents=True)
     cgroups.make(run.name, node.name)
     store.hand_out(store.current(home), root / "containerd")
-    machine.run(_mounts(home, run, node))
+    machine.run(_mounts(home, run, spec, node))
     (root / "containerd.toml").write_text(CONTAINERD)
     argv = [f"{home.bin}/containerd", "--config", f"{root}/containerd.toml"]
     components.start(run, f"containerd-{node.name}", machine, argv, _path(home))
@@ -77,7 +77,7 @@ def start(home: Home, run: Run, spec: Spec, node: Node, machine: Namespace) -> N
         f"--config={root}/kubelet.json",
         f"--kubeconfig={run.kubeconfig(node.name)}",
         f"--hostname-override={node.name}",
-        f"--node-ip={node.address}",
+        f"--node-ip={spec.ranges(node.address, node.address6)}",
         "--root-dir=/var/lib/kubelet",
         "--v=2",
     ]
@@ -86,14 +86,14 @@ def start(home: Home, run: Run, spec: Spec, node: Node, machine: Namespace) -> N
     components.start(run, f"proxy-{node.name}", machine, proxy)
 
 
-def manifest(node: Node, annotations: dict[str, str]) -> dict[str, object]:
+def manifest(spec: Spec, node: Node, annotations: dict[str, str]) -> dict[str, object]:
     """The Node object. It exists before its kubelet does, so that its Pod range follows from its number."""
     labels = {"kubernetes.io/hostname": node.name, "kubernetes.io/os": "linux"}
     return {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": node.name, "labels": labels, "annotations": annotations},
-        "spec": {"podCIDR": node.pod_cidr, "podCIDRs": [node.pod_cidr]},
+        "spec": {"podCIDR": node.pod_cidr, "podCIDRs": spec.ranges(node.pod_cidr, node.pod_cidr6).split(",")},
     }
 
 
@@ -101,7 +101,7 @@ def _path(home: Home) -> dict[str, str]:
     return {"PATH": f"{home.bin}:{PATH}"}
 
 
-def _mounts(home: Home, run: Run, node: Node) -> str:
+def _mounts(home: Home, run: Run, spec: Spec, node: Node) -> str:
     root = run.node(node.name)
     resolver = os.path.realpath("/etc/resolv.conf")
     lines = [
@@ -133,6 +133,7 @@ def _mounts(home: Home, run: Run, node: Node) -> str:
         f"mkdir -p {os.path.dirname(resolver)} && rm -f {resolver} && echo 'nameserver {OUTSIDE_DNS}' > {resolver}",
         "mount --make-rshared /",
         "sysctl -qw net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=1",
+        *(["sysctl -qw net.ipv6.conf.all.forwarding=1 net.bridge.bridge-nf-call-ip6tables=1"] if spec.dual else []),
     ]
     return "\n".join(lines)
 
@@ -174,7 +175,7 @@ def _proxy(run: Run, spec: Spec, node: Node) -> dict[str, object]:
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
         "mode": spec.proxy,
-        "clusterCIDR": POD_CIDR,
+        "clusterCIDR": spec.ranges(POD_CIDR, POD_CIDR6),
         "hostnameOverride": node.name,
         "clientConnection": {"kubeconfig": str(run.kubeconfig("proxy"))},
         "conntrack": {"maxPerCore": 0, "min": 0},  # nf_conntrack_max belongs to the host

@@ -40,6 +40,7 @@ RUNNING = (
     Requirement("openssl", "openssl", "the certificates, the tools image"),
     Requirement("curl", "curl", "the tools image"),
     Requirement("bind9-dnsutils", "dig", "the tools image"),
+    Requirement("netcat-openbsd", "nc.openbsd", "the tools image"),
     Requirement("netcat-traditional", "nc.traditional", "every image with a shell"),
     Requirement("ethtool", "ethtool", "the tools image"),
     Requirement("tcpdump", "tcpdump", "the tools image"),

@@ -24,6 +24,13 @@ DNS_SERVICE_ADDRESS = "10.96.0.10"
 POD_CIDR = "10.244.0.0/16"
 CLUSTER_DOMAIN = "cluster.local"
 
+# The second family, where a cluster has two.
+SERVICE_CIDR6 = "fd00:96::/112"
+POD_CIDR6 = "fd00:244::/48"
+FABRIC_NET6 = "fd00:30::"
+OUTSIDE_CIDR6 = "2001:db8::/32"
+OUTSIDE_HOST6 = "2001:db8::10"
+
 OUTSIDE_CIDR = "203.0.113.0/24"
 OUTSIDE_HOST = "203.0.113.10"
 OUTSIDE_DNS = "203.0.113.53"
@@ -49,6 +56,19 @@ class Node:
     def pod_cidr(self) -> str:
         return f"10.244.{self.number}.0/24"
 
+    @property
+    def address6(self) -> str:
+        return second_address(self.address)
+
+    @property
+    def pod_cidr6(self) -> str:
+        return f"fd00:244:0:{self.number:x}::/64"
+
+
+def second_address(address: str) -> str:
+    """The IPv6 address of a machine: its IPv4 address's last number, written as it is."""
+    return f"{FABRIC_NET6}{address.rpartition('.')[2]}"
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -56,10 +76,16 @@ class Spec:
     cni: str
     proxy: str
     size: int
+    dual: bool = False
+    """IPv4 and IPv6; else IPv4 alone."""
 
     @property
     def words(self) -> str:
-        return f"cni {self.cni}, kube-proxy {self.proxy}, nodes {self.size}"
+        return f"cni {self.cni}, kube-proxy {self.proxy}, nodes {self.size}{', dual stack' if self.dual else ''}"
+
+    def ranges(self, first: str, second: str) -> str:
+        """A range of each family, as Kubernetes' flags take them."""
+        return f"{first},{second}" if self.dual else first
 
     @property
     def nodes(self) -> list[Node]:

@@ -14,7 +14,7 @@ BEFORE_PODS = ("default", "kube-system")
 
 def register(kubectl: Kubectl, home: Home, spec: Spec) -> None:
     """Creates the Node objects, roles and the Pod network's own objects, before any kubelet starts."""
-    nodes = [node.manifest(each, cni.annotations(spec, each)) for each in spec.nodes]
+    nodes = [node.manifest(spec, each, cni.annotations(spec, each)) for each in spec.nodes]
     objects = {"apiVersion": "v1", "kind": "List", "items": nodes}
     kubectl("create", "--validate=false", "-f", "-", stdin=json.dumps(objects))
     proxy = (MANIFESTS / "kube-proxy.yaml").read_text()
