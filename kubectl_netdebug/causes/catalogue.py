@@ -9,6 +9,12 @@ from kubectl_netdebug.model.finding import Cause
 from kubectl_netdebug.model.step import Explanation
 
 FAMILIES = (
+    "dns_pods",
+    "dns_config",
+    "dns_service",
+    "dns_kubernetes",
+    "dns_providers",
+    "dns_policy",
     "service",
     "endpoints",
     "slices",

@@ -7,6 +7,7 @@ from kubectl_netdebug.causes.dns_client import Resolver, cluster_domain, resolve
 from kubectl_netdebug.causes.dns_tried import servers_tried
 from kubectl_netdebug.causes.resolving import Resolution, resolve
 from kubectl_netdebug.model.look import Look
+from kubectl_netdebug.model.objects.service import Service
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.net.address import is_address
 
@@ -54,3 +55,20 @@ def named_service(asked: Question, resolver: Resolver, domain: str) -> tuple[str
     if "." not in plain and plain:
         return resolver.pod.namespace, plain, ""
     return None
+
+
+def service_meant(look: Look, asked: Question) -> tuple[Service, str] | None:
+    """The Service of the cluster that the name is written for, and what stands before its name; None: there is none."""
+    resolver = resolver_of(look, asked)
+    if resolver is None or not asked.host or is_address(asked.host):
+        return None
+    named = named_service(asked, resolver, cluster_domain(look, resolver.conf))
+    labels = asked.host.rstrip(".").lower().split(".")
+    places = [named] if named else []
+    if named is None and 2 <= len(labels) <= 3:
+        places = [
+            (labels[-1], labels[-2], ".".join(labels[:-2])),
+            (resolver.pod.namespace, labels[-1], ".".join(labels[:-1])),
+        ]
+    found = look.all([asks.service_named(namespace, name) for namespace, name, _ in places])
+    return next(((s, before) for s, (_, _, before) in zip(found, places, strict=True) if s is not None), None)

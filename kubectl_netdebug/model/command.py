@@ -20,17 +20,23 @@ class Risk(StrEnum):
 
 @dataclass(frozen=True)
 class Command:
-    """A kubectl command without the flags that choose the cluster; `stdin` is shown as a here-document."""
+    """A kubectl command without the flags that choose the cluster; `stdin` is shown as a here-document.
+
+    `then` are commands to run after it, each when the one before it succeeded; such a command takes no `stdin`.
+    """
 
     argv: tuple[str, ...]
     namespace: str = ""
     stdin: str = ""
+    then: tuple[Command, ...] = ()
 
     def render(self, cluster_flags: tuple[str, ...] = ()) -> str:
         """The command as a person would paste it into a POSIX shell."""
         namespace = ("-n", self.namespace) if self.namespace else ()
         line = shlex.join(("kubectl", *cluster_flags, *namespace, *self.argv))
-        return f"{line} <<'EOF'\n{self.stdin}\nEOF" if self.stdin else line
+        if self.stdin:
+            return f"{line} <<'EOF'\n{self.stdin}\nEOF"
+        return " && ".join((line, *(after.render(cluster_flags) for after in self.then)))
 
 
 @dataclass(frozen=True)
