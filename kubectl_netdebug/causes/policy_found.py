@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from kubectl_netdebug.causes.policy_fix import called
 from kubectl_netdebug.causes.policy_judge import (
     Judged,
-    Standing,
     blamed,
     confidence,
+    cut_off,
     enforcer,
     judged,
     policies_of,
@@ -126,11 +126,8 @@ def evidence(look: Look, reading: Reading) -> tuple[str, ...]:
 
 def effect(look: Look, asked: Question, direction: Direction) -> Effect:
     """Whether any conversation of this direction is let through."""
-    everything = judged(look, asked, direction)
-    served = [j for j in everything if j.talk.port not in (53, 5353)] or list(everything)
-    free = any(j.standing in (Standing.ADMITTED, Standing.PASSES) for j in served)
-    all_names = len(served) < len(everything) and any(j.denied for j in everything if j not in served)
-    return Effect.DEGRADES if free and not all_names else Effect.BREAKS
+    whole = cut_off(judged(look, asked, direction), blamed(look, asked, direction))
+    return Effect.BREAKS if whole else Effect.DEGRADES
 
 
 def all_policies(look: Look, asked: Question, direction: Direction) -> tuple[NetworkPolicy, ...]:

@@ -93,6 +93,18 @@ def blamed(look: Look, asked: Question, direction: Direction) -> tuple[Judged, .
     return tuple(denied)
 
 
+LOOKUPS = (53, 5353)
+"""Ports of name servers; the second one is OpenShift's."""
+
+
+def cut_off(found: Iterable[Judged], accused: Iterable[Judged]) -> bool:
+    """Nothing that was asked about gets through any more: no connection at all, or no lookup over UDP."""
+    everything, denied = tuple(found), tuple(accused)
+    served = [j for j in everything if j.talk.port not in LOOKUPS]
+    lookups = [j for j in everything if j.talk.port in LOOKUPS and j.talk.protocol == "UDP"]
+    return any(group and all(j in denied for j in group) for group in (served, lookups))
+
+
 def confidence(look: Look, each: Judged) -> Confidence:
     """Confirmed where the loss was seen and the enforcer is known."""
     seen = each.standing is Standing.DROPPED and bool(enforcer(look).name)

@@ -38,7 +38,10 @@ def conversations(look: Look, asked: Question) -> tuple[Conversation, ...]:
 
 def names_first(look: Look, asked: Question) -> tuple[Conversation, ...]:
     """The client's name lookups, for flows that are not about names: most clients need them before anything else."""
-    return _elsewhere(*_ELSEWHERE[FlowName.DNS])(look, asked)
+    try:
+        return _elsewhere(*_ELSEWHERE[FlowName.DNS])(look, asked)
+    except Unestablished:
+        return ()
 
 
 def _elsewhere(module: str, function: str) -> Talks:
@@ -105,7 +108,8 @@ def _version(address: str) -> int:
 def _pods_behind(look: Look, service: Service, used: tuple[Backend, ...]) -> dict[str, Pod]:
     """The Pods by the addresses of the backends."""
     if service.selector:
-        found: list[Pod | None] = list(look(asks.pods_selected_by(service)))
+        selected = look(asks.pods_selected_by(service))
+        found: list[Pod | None] = [*selected]
     else:
         names = sorted({b.pod for b in used if b.pod})
         found = look.all([asks.pod_named(service.namespace, name) for name in names])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kubectl_netdebug.causes import asks
-from kubectl_netdebug.causes.policy_judge import Judged, Standing, blamed, judged
+from kubectl_netdebug.causes.policy_judge import Judged, Standing, blamed, cut_off, judged
 from kubectl_netdebug.model.facts import Why
 from kubectl_netdebug.model.hop import Hop, Outcome, failed, passed, skipped, warned
 from kubectl_netdebug.model.look import Look
@@ -52,7 +52,7 @@ def outcome(found: tuple[Judged, ...], accused: tuple[Judged, ...]) -> Outcome:
     if accused:
         first = accused[0]
         saw = f"{_policies(accused)} {'does' if _single(accused) else 'do'} not admit {_whom(first)}"
-        return (failed if not counts[0] else warned)(saw, counts)
+        return (failed if cut_off(found, accused) else warned)(saw, counts)
     denied = [j for j in found if j.denied]
     if denied and any(j.standing is Standing.PASSES for j in denied):
         return passed(f"{_policies(denied)} would not admit it, yet it passes: not enforced")
