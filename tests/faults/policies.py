@@ -39,8 +39,8 @@ CANARY = "np-check-canary"
 LABELS = ("app", "tier")
 VALUES = ("one", "two")
 CANARY_PORTS = (7001, 7002)
-SECONDS = 2
-"""How long a connect may take."""
+SECONDS = (1.0, 2.0, 4.0)
+"""How long a connect may take, in each of the tries."""
 
 RESULT = ROOT / "docs" / "policy-check.json"
 
@@ -78,11 +78,13 @@ class Prober:
             lines.append(line)
         return lines
 
-    def connect(self, places: Iterable[str]) -> set[str]:
+    def connect(self, places: Iterable[str], seconds: float) -> set[str]:
         """Those of the places (ADDRESS:PORT) that accept. One curl for all of them, so that it costs little."""
         urls = " ".join(f"-o /dev/null http://{place}/" for place in places)
-        options = f"-s -Z --parallel-immediate --parallel-max 100 -m {SECONDS} -w '%{{url}} %{{http_code}}\\n'"
-        found = (re.fullmatch(r"http://([\d.:]+)/ (\d+)", line) for line in self.run(f"curl {options} {urls}"))
+        options = f"-s -Z --parallel-immediate --parallel-max 100 -m {seconds} -w '%{{url}} %{{http_code}}\\n'"
+        found = (
+            re.fullmatch(r"http://([\d.:]+)/ (\d+)", line) for line in self.run(f"curl {options} {urls} 2>/dev/null")
+        )
         return {match[1] for match in found if match and match[2] != "000"}
 
     def close(self) -> None:
@@ -159,8 +161,8 @@ def _compare(
 ) -> list[dict[str, Any]]:
     expected = {flow: allowed(pods[flow.client], pods[flow.server], flow.port, policies) for flow in flows}
     doubtful = flows
-    for _ in range(3):
-        seen = _probe(doubtful, probers)
+    for seconds in SECONDS:
+        seen = _probe(doubtful, probers, seconds)
         doubtful = [flow for flow in doubtful if seen[flow] != expected[flow]]
         if not doubtful:
             return []
@@ -181,7 +183,7 @@ def _end(pod: Pod) -> End:
     return End(pod.ip, pod.namespace, pod.name, pod.labels, labels, pod.ports, pod.node)
 
 
-def _probe(flows: Iterable[Flow], probers: Mapping[str, Prober]) -> dict[Flow, bool]:
+def _probe(flows: Iterable[Flow], probers: Mapping[str, Prober], seconds: float) -> dict[Flow, bool]:
     """Whether each flow connects: all flows of a Pod at once, all Pods side by side."""
     by_client: dict[str, list[Flow]] = {}
     for flow in flows:
@@ -189,7 +191,7 @@ def _probe(flows: Iterable[Flow], probers: Mapping[str, Prober]) -> dict[Flow, b
 
     def of_one(item: tuple[str, list[Flow]]) -> dict[Flow, bool]:
         name, mine = item
-        answered = probers[name].connect([f"{f.address}:{f.port}" for f in mine])
+        answered = probers[name].connect([f"{f.address}:{f.port}" for f in mine], seconds)
         return {f: f"{f.address}:{f.port}" in answered for f in mine}
 
     with ThreadPoolExecutor(len(by_client)) as pool:
@@ -373,7 +375,7 @@ def _wait_for_canaries(watcher: Prober, canaries: list[str], number: int) -> Non
     new, old = CANARY_PORTS[number % 2], CANARY_PORTS[1 - number % 2]
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        answered = watcher.connect([f"{ip}:{port}" for ip in canaries for port in (new, old)])
+        answered = watcher.connect([f"{ip}:{port}" for ip in canaries for port in (new, old)], 0.7)
         if answered == {f"{ip}:{new}" for ip in canaries}:
             return
     raise StepFailed(f"Felix did not take set {number} in")
