@@ -29,6 +29,7 @@ FAMILIES = (
     "policy",
     "policy_rules",
     "policy_dns",
+    "policy_cluster",
     "backends_reach",
     "traffic_policy",
     "external_record",
