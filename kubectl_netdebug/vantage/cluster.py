@@ -39,7 +39,7 @@ from kubectl_netdebug.vantage.pod import PodVantage
 from kubectl_netdebug.vantage.probe import LIFETIME, ProbeContainers
 
 API_LIMIT = 20.0
-LOOKUP_LIMIT = 6.0
+LOOKUP_LIMIT = 3.0
 """Seconds for this machine's resolver, which may wait for a dead name server for long."""
 
 POD_LIMIT = 45.0

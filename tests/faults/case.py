@@ -20,7 +20,8 @@ on particular names, ports or nodes.
 A step is a mapping with one of: `app` (a Deployment, a Service and a client Pod), `apply` (manifests), `sh` (a command,
 with `until` as a regular expression that its output must match within `within` seconds), `node` with `sh`, `world` (a shell line outside),
 `older` (seconds that every Pod of the app must have lived), `component` with `do` (stop, cont, kill or restart of a
-part of the cluster, such as `kcm` or `proxy-node-1`).
+part of the cluster, such as `kcm` or `proxy-node-1`), `controller` (a real ingress controller in the namespace, of the
+class `${word}-${ns}`, behind the load-balancer address `${lb}`), `balance` (gives a Service that address).
 """
 
 from __future__ import annotations
@@ -150,6 +151,8 @@ def draw(case: Case, seed: int, nodes: list[str]) -> dict[str, str]:
     dice.shuffle(placed)
     ports = dice.sample([p for p in range(1100, 9900) if p not in (8080, 8443, 9153)], 6)
     suffix = "".join(dice.choices(string.ascii_lowercase, k=4))
+    node_port = dice.randint(30000, 32700)
+    balancer = dice.randint(10, 250)
     return {
         "ns": f"nd-{words[0]}-{suffix}",
         "ns2": f"nd-{words[1]}-{suffix}",
@@ -164,10 +167,12 @@ def draw(case: Case, seed: int, nodes: list[str]) -> dict[str, str]:
         "port2": str(ports[2]),
         "tport2": str(ports[3]),
         "port3": str(ports[4]),
-        "nodeport": str(dice.randint(30000, 32700)),
+        "nodeport": str(node_port),
         "agnhost": "registry.k8s.io/e2e-test-images/agnhost:2.59",
         "busybox": "docker.io/library/busybox:1.37",
         "nettools": "lab.local/nettools:1",
+        "lb": f"192.0.2.{balancer}",
+        "lbn": str(balancer),
         **{f"node_{letter}": node for letter, node in zip("abcdefgh", placed, strict=False)},
     }
 

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from kubectl_netdebug.engine.recording import Recording
+from tests.faults import controller
 from tests.faults.app import manifests
 from tests.faults.case import Case, Expect, Variant, draw, fill
 from tests.faults.laboratory import Lab, StepFailed
@@ -74,6 +75,10 @@ def run_step(lab: Lab, step: Mapping[str, Any], names: Mapping[str, str]) -> Non
     step = fill(dict(step), names)
     if "app" in step:
         _start_app(lab, step["app"] or {}, names)
+    elif "controller" in step:
+        _start_controller(lab, step["controller"] or {}, names)
+    elif "balance" in step:
+        lab.sh(controller.balance(step["balance"], names))
     elif "apply" in step:
         objects = [o for o in yaml.safe_load_all(step["apply"]) if o]
         lab.apply(objects, step.get("in", names["ns"]))
@@ -91,6 +96,13 @@ def run_step(lab: Lab, step: Mapping[str, Any], names: Mapping[str, str]) -> Non
         lab.sh(step["sh"])
     else:
         raise ValueError(f"unknown step: {sorted(step)}")
+
+
+def _start_controller(lab: Lab, options: Mapping[str, Any], names: Mapping[str, str]) -> None:
+    lab.ingress()
+    lab.apply(controller.manifests(options, names), names["ns"])
+    lab.sh(controller.balance("traefik", names))
+    lab.sh(f"kubectl -n {names['ns']} rollout status deploy/traefik --timeout=120s")
 
 
 def _wait_for_age(lab: Lab, seconds: float, names: Mapping[str, str]) -> None:
@@ -238,5 +250,7 @@ def _clean_up(lab: Lab, case: Case, names: Mapping[str, str]) -> None:
             run_step(lab, step, names)
         except (StepFailed, KeyError, ValueError) as problem:
             print(f"{case.id}: the repair failed: {problem}", flush=True)
+    if any("controller" in step or "balance" in step for step in (*case.setup, *case.inject)):
+        lab.sh(controller.clean_up(names), check=False)
     namespaces = f"{names['ns']} {names['ns2']}"
     lab.sh(f"kubectl delete namespace {namespaces} --wait=false --ignore-not-found", check=False)

@@ -49,6 +49,10 @@ class Lab:
         """`stop`, `cont`, `kill` or `restart` of a part of the cluster, such as `kcm` or `proxy-node-1`."""
         return self._run(["component", component, action])
 
+    def ingress(self) -> None:
+        """Brings the image of an ingress controller to the nodes; the first time it is built, which takes long."""
+        self._run(["ingress"], seconds=3600)
+
     def apply(self, objects: list[dict[str, Any]], namespace: str) -> None:
         """Applies manifests."""
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})

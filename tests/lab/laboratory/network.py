@@ -45,6 +45,14 @@ def connect(spec: Spec, machines: Machines) -> None:
         fabric.run(f"ip -6 route add {OUTSIDE_CIDR6} via {second_address(WORLD_ADDRESS)}")
     for name in (CONTROL_PLANE, PERSON, WORLD):
         machines[name].run(pod_routes(spec))
+    machines[PERSON].run(person_resolver())
+
+
+def person_resolver() -> str:
+    """The script that leads the person's name lookups to the outside's server: their resolv.conf is the host's own."""
+    lookups = f"OUTPUT ! -d {OUTSIDE_DNS} --dport 53 -j DNAT --to-destination {OUTSIDE_DNS}:53"
+    chain, _, rest = lookups.partition(" ")
+    return "\n".join(f"iptables -w -t nat -A {chain} -p {protocol} {rest}" for protocol in ("udp", "tcp"))
 
 
 def pod_routes(spec: Spec, without: str = "") -> str:
