@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kubectl_netdebug.causes import asks
 from kubectl_netdebug.model.facts import MayProbe, Unknown, Why
@@ -11,7 +11,7 @@ from kubectl_netdebug.model.look import Look, Unestablished
 from kubectl_netdebug.model.objects.pod import Pod
 from kubectl_netdebug.model.objects.service import Service, ServicePort
 from kubectl_netdebug.model.objects.slices import Endpoint, EndpointSlice
-from kubectl_netdebug.model.question import Question, Source, SourceKind
+from kubectl_netdebug.model.question import FlowName, Question, Source, SourceKind
 from kubectl_netdebug.net.outcome import Attempt
 
 MOST_BACKENDS = 32
@@ -102,11 +102,66 @@ def in_use(found: Iterable[Backend]) -> tuple[Backend, ...]:
 
 
 def backends_asked(look: Look, asked: Question) -> tuple[Backend, ...]:
-    """The backends of the Service that was asked about; none where it does not exist, or none was asked about."""
+    """The backends of the Service that was asked about, or the Pod itself on each of its ports that was asked about.
+
+    None where there is no such object, or neither was asked about. A Pod that asks for itself is what it is behind the
+    Services that lead to it.
+    """
+    if asked.pod:
+        pod = look(asks.pod_named(asked.namespace, asked.pod))
+        return own_backends(pod, asked) if pod else ()
+    if asked.flow is FlowName.POD_TO_ITSELF:
+        return tuple(backend for _, backend in behind_services(look, asked))
     if not asked.service:
         return ()
     service, slices = look.together(asks.the_service(asked), asks.slices_of(asked))
     return backends(service, slices, asked) if service else ()
+
+
+def own_backends(pod: Pod, asked: Question) -> tuple[Backend, ...]:
+    """A Pod as a backend by itself: on the port that was typed (number or name), else on all that it declares."""
+    endpoint = Endpoint((pod.ip,), pod.ready, pod.ready, pod.deleting, pod.node, "Pod", pod.name)
+    nowhere = EndpointSlice(pod.namespace, "", "IPv6" if ":" in pod.ip else "IPv4", "", "", (), (endpoint,))
+    return (
+        tuple(Backend(pod.ip, p.port, p.protocol, endpoint, nowhere, p) for p in pod_ports(pod, asked))
+        if pod.ip
+        else ()
+    )
+
+
+def pod_ports(pod: Pod, asked: Question) -> tuple[ServicePort, ...]:
+    """The Pod's ports that the question is about, in the form of a Service's. Empty: not declared, and no number."""
+    declared = tuple(
+        ServicePort(index, p.name, p.port, p.protocol, str(p.port), 0, "")
+        for index, p in enumerate(pod.ports)
+        if not asked.protocol or asked.protocol == p.protocol
+    )
+    typed = tuple(p for p in declared if not asked.port or asked.port in (str(p.port), p.name))
+    if typed or not asked.port.isdecimal():
+        return typed
+    return (ServicePort(UNDECLARED, "", int(asked.port), asked.protocol or "TCP", asked.port, 0, ""),)
+
+
+def behind_services(look: Look, asked: Question) -> tuple[tuple[Service, Backend], ...]:
+    """The Services of its namespace that lead to the client's Pod, each with the Pod as its backend, port by port."""
+    client = _itself(look, asked)
+    services, slices = look.together(asks.services_in(client.namespace), asks.slices_in(client.namespace))
+    found = []
+    for service in services:
+        own = [each for each in slices if each.service == service.name]
+        if service.is_alias or (asked.service and service.name != asked.service):
+            continue
+        every = backends(service, own, replace(asked, port="", service=service.name))
+        found += [(service, b) for b in every if b.address in (client.ip, *client.ips)]
+    return tuple(found)
+
+
+def _itself(look: Look, asked: Question) -> Pod:
+    """The Pod that asks for itself; where a workload was named, the first of its Pods that runs."""
+    if asked.source.kind is SourceKind.POD:
+        look(asks.may_probe())
+        return _named_client(look, asked.source)
+    return client_pod(look, replace(asked, flow=FlowName.POD_TO_POD))
 
 
 def live_pods(pods: tuple[Pod, ...]) -> tuple[Pod, ...]:
@@ -123,6 +178,8 @@ def client_pod(look: Look, asked: Question) -> Pod:
     if asked.source.kind is SourceKind.POD:
         return _named_client(look, asked.source)
     namespace = asked.source.namespace or asked.namespace
+    if asked.flow is FlowName.POD_TO_ITSELF:
+        return _itself(look, asked)
     candidates = [pod for pod in look(asks.pods_in(namespace)) if can_host_probe(pod)]
     if asked.source.kind is not SourceKind.ANY:
         candidates = [pod for pod in candidates if _belongs_to(pod, asked.source)]

@@ -18,6 +18,7 @@ from kubectl_netdebug.causes.outside_way import (
 )
 from kubectl_netdebug.causes.resolving import resolve
 from kubectl_netdebug.model.look import Look
+from kubectl_netdebug.model.objects.pod import Pod
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.net.address import is_address
 from kubectl_netdebug.net.outcome import Attempt
@@ -112,21 +113,27 @@ def measured(look: Look, asked: Question) -> Speed | None:
         return None
     said, shaken = request(look, asked), handshake(look, asked) if asked.scheme == "https" else None
     look.foresee(*(ask for ask in (said, shaken) if ask is not None))
-    before = counter(look.if_known(asks.file_in(client, COUNTERS)) or "", "TcpExt", SYN_AGAIN)
-    tried = connects(look, client, [place], SOME)
-    sent_again = 0
-    if any(attempt.milliseconds >= REPEATED or not attempt.outcome.connected for _, attempt in tried):
-        tried = connects(look, client, [place], MANY)
-        sent_again = counter(look.if_known(asks.file_in(client, COUNTERS, again=1)) or "", "TcpExt", SYN_AGAIN) - before
+    tried, sent_again = many_connects(look, client, *place)
     reply = look.if_known(said) if said else None
     secured = look.if_known(shaken) if shaken else None
     return Speed(
         dns=_dns(look, asked) if setting is None else None,
-        connects=tuple(attempt for _, attempt in tried),
+        connects=tried,
         tls=secured.milliseconds if secured and secured.speaks_tls else None,
         first_byte=reply.first_byte if reply and reply.answered else None,
-        sent_again=max(0, sent_again),
+        sent_again=sent_again,
     )
+
+
+def many_connects(look: Look, client: Pod, address: str, port: int) -> tuple[tuple[Attempt, ...], int]:
+    """Some connects, more where one was late or failed; and how many first packets the Pod sent again meanwhile."""
+    before = counter(look.if_known(asks.file_in(client, COUNTERS)) or "", "TcpExt", SYN_AGAIN)
+    tried = [attempt for _, attempt in connects(look, client, [(address, port)], SOME)]
+    if all(attempt.milliseconds < REPEATED and attempt.outcome.connected for attempt in tried):
+        return tuple(tried), 0
+    tried = [attempt for _, attempt in connects(look, client, [(address, port)], MANY)]
+    after = counter(look.if_known(asks.file_in(client, COUNTERS, again=1)) or "", "TcpExt", SYN_AGAIN)
+    return tuple(tried), max(0, after - before)
 
 
 def _dns(look: Look, asked: Question) -> float | None:

@@ -54,14 +54,16 @@ def _siblings_answer(spoken: list[tuple[Backend, HttpReply]], backend: Backend) 
 
 def _spoken_to(look: Look, asked: Question) -> list[tuple[Backend, HttpReply]]:
     connected = [b for b, attempt in tried(look, asked) if attempt.outcome.connected and b.protocol == "TCP"]
-    return _ask_all(look, asked, [b for b in connected if _path(look, asked, b) is not None][:MOST_TALKED_TO])
+    return _ask_all(look, asked, [b for b in connected if path_at(look, asked, b) is not None][:MOST_TALKED_TO])
 
 
 def _ask_all(look: Look, asked: Question, chosen: list[Backend], attempt: int = 0) -> list[tuple[Backend, HttpReply]]:
     if not chosen:
         return []
     client = client_pod(look, asked)
-    wanted = [asks.http(client, b.address, b.port, path=_path(look, asked, b) or "/", attempt=attempt) for b in chosen]
+    wanted = [
+        asks.http(client, b.address, b.port, path=path_at(look, asked, b) or "/", attempt=attempt) for b in chosen
+    ]
     answers = look.all_known(wanted)
     return [(b, answer) for b, answer in zip(chosen, answers, strict=True) if answer is not None]
 
@@ -73,15 +75,22 @@ def _waiting(look: Look, asked: Question, backend: Backend) -> int:
     return sum(s.backlog_used for s in sockets or () if s.port == backend.port and s.protocol == "TCP")
 
 
-def _path(look: Look, asked: Question, backend: Backend) -> str | None:
+def path_at(look: Look, asked: Question, backend: Backend) -> str | None:
     """What to ask this backend for, or None where nothing says that its port speaks HTTP."""
-    service = look(asks.the_service(asked))
-    pods = look.if_known(asks.pods_selected_by(service)) if service and service.selector else ()
-    probed = next((path for pod in pods or () if (path := probed_path(pod, backend.port)) is not None), None)
+    pods = _pods(look, asked)
+    probed = next((path for pod in pods if (path := probed_path(pod, backend.port)) is not None), None)
     if probed is not None:
         return probed
-    names = [p.name for pod in pods or () for p in pod.ports if p.port == backend.port]
+    names = [p.name for pod in pods for p in pod.ports if p.port == backend.port]
     return "/" if _looks_like_http(backend.service_port, backend.port, names) else None
+
+
+def _pods(look: Look, asked: Question) -> tuple[Pod, ...]:
+    if asked.pod:
+        pod = look.if_known(asks.pod_named(asked.namespace, asked.pod))
+        return (pod,) if pod else ()
+    service = look(asks.the_service(asked))
+    return look.if_known(asks.pods_selected_by(service)) or () if service and service.selector else ()
 
 
 def probed_path(pod: Pod, port: int) -> str | None:

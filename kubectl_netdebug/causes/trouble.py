@@ -68,7 +68,10 @@ class Trouble:
 
 
 def pods_behind(look: Look, asked: Question) -> tuple[Pod, ...]:
-    """The Pods that the Service's selector means, without those that are finished or on their way out."""
+    """The Pods that the Service's selector means, or the one asked about; none that is finished or on its way out."""
+    if asked.pod:
+        pod = look(asks.pod_named(asked.namespace, asked.pod))
+        return live_pods((pod,)) if pod else ()
     service = look(asks.the_service(asked))
     if service is None or not service.selector:
         return ()
