@@ -49,6 +49,8 @@ FAMILIES = (
     "outside_tls",
     "outside_http",
     "outside_reach",
+    "itself",
+    "pods_port",
     "pod_schedule",
     "pod_start",
     "pod_config",
