@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kubectl_netdebug.causes.policy_fix import KIND, called, new_policy
-from kubectl_netdebug.causes.policy_found import all_policies, found, named, on_mistake
+from kubectl_netdebug.causes.policy_found import all_policies, found, named, on_mistake, similar
 from kubectl_netdebug.causes.policy_judge import Judged, Standing, judged
 from kubectl_netdebug.causes.policy_near import Mistake, Reading
 from kubectl_netdebug.causes.registry import explains
@@ -30,9 +30,8 @@ INGRESS_DENY = Cause(
 @on_mistake(INGRESS_DENY, Mistake.NO_RULE, Direction.INGRESS)
 def ingress_default_deny(look: Look, asked: Question, reading: Reading) -> Finding | None:
     """The server is isolated, and no rule comes near."""
-    each = reading.judged
-    known = all_policies(look, asked, Direction.INGRESS)
-    fix = new_policy(each, known) if each.talk.client.address else None
+    alike = similar(look, asked, reading)
+    fix = new_policy(alike, all_policies(look, asked, Direction.INGRESS)) if alike else None
     return found(look, asked, INGRESS_DENY, reading, fixes=(fix,))
 
 
@@ -51,7 +50,8 @@ EGRESS_DENY = Cause(
 @on_mistake(EGRESS_DENY, Mistake.NO_RULE, Direction.EGRESS)
 def egress_default_deny(look: Look, asked: Question, reading: Reading) -> Finding | None:
     """The client is isolated, and no rule comes near. The fix lets it resolve names as well where it cannot."""
-    fix = new_policy(reading.judged, all_policies(look, asked, Direction.EGRESS), names=blocked_names(look, asked))
+    known, names = all_policies(look, asked, Direction.EGRESS), blocked_names(look, asked)
+    fix = new_policy(similar(look, asked, reading), known, names)
     return found(look, asked, EGRESS_DENY, reading, fixes=(fix,))
 
 

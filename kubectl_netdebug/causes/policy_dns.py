@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kubectl_netdebug.causes.policy_fix import free_name, more_ports, new_policy, policy_body, rule_for, selector
-from kubectl_netdebug.causes.policy_found import all_policies, found, on_mistake
+from kubectl_netdebug.causes.policy_found import all_policies, found, on_mistake, similar
 from kubectl_netdebug.causes.policy_judge import Judged, judged
 from kubectl_netdebug.causes.policy_near import DNS_PORTS, Mistake, Reading
 from kubectl_netdebug.model.command import Fix, apply
@@ -68,7 +68,7 @@ def dns_udp_only(look: Look, asked: Question, reading: Reading) -> Finding | Non
     if over_udp is not None and over_udp[1].ports:
         fix = more_ports(*over_udp, Direction.EGRESS, [{"protocol": "TCP", "port": talk.port}])
     else:
-        fix = new_policy(reading.judged, all_policies(look, asked, Direction.EGRESS))
+        fix = new_policy(similar(look, asked, reading), all_policies(look, asked, Direction.EGRESS))
     return found(look, asked, DNS_UDP_ONLY, reading, fixes=(fix,))
 
 
@@ -115,7 +115,7 @@ API_EGRESS = Cause(
 @on_mistake(API_EGRESS, Mistake.API_EGRESS, Direction.EGRESS)
 def api_egress(look: Look, asked: Question, reading: Reading) -> Finding | None:
     """The API server's own addresses are not admitted."""
-    fix = new_policy(reading.judged, all_policies(look, asked, Direction.EGRESS))
+    fix = new_policy(similar(look, asked, reading), all_policies(look, asked, Direction.EGRESS))
     talk = reading.judged.talk
     return found(look, asked, API_EGRESS, reading, fixes=(fix,), real=f"{talk.server.address}:{talk.port}")
 

@@ -21,18 +21,19 @@ _OF_ONE_POD = re.compile(
 """Labels that a controller gives to single Pods or revisions."""
 
 
-def new_policy(each: Judged, known: Iterable[NetworkPolicy], names: Iterable[Judged] = ()) -> Fix:
+def new_policy(found: tuple[Judged, ...], known: Iterable[NetworkPolicy], names: Iterable[Judged] = ()) -> Fix:
     """A further policy for Pods that are isolated already, so that it opens one flow and isolates nobody else.
 
-    `names` are lookups of names that are to be let through as well.
+    `found` are conversations on one port. `names` are lookups of names that are to be let through as well.
     """
+    each = found[0]
     decision = each.decision
     isolating = decision.isolating[0]
     word = "from" if decision.direction is Direction.INGRESS else "to"
     other, own = _app(each, decision.direction, peer=True), _app(each, decision.direction, peer=False)
     name = free_name(f"allow-{own}-{word}-{other}", isolating.namespace, known)
     lookups = tuple(names)
-    rules = [rule_for([each]), *([rule_for(lookups)] if lookups else [])]
+    rules = [rule_for(found), *([rule_for(lookups)] if lookups else [])]
     body = policy_body(isolating.namespace, name, subject_selector(decision), decision.direction, rules)
     whom = f"{own} {'be reached from' if word == 'from' else 'reach'} {other}"
     also = ", and resolve names" if lookups else ""

@@ -49,6 +49,10 @@ def _finder(tell: Tell, direction: Direction, mistake: Mistake) -> CauseFunction
     return find
 
 
+MOST_PEERS = 16
+"""Peers of one rule in a fix."""
+
+
 def reading_of(look: Look, asked: Question, direction: Direction, mistake: Mistake) -> Reading | None:
     """The first denied conversation that this mistake explains.
 
@@ -128,6 +132,18 @@ def effect(look: Look, asked: Question, direction: Direction) -> Effect:
     """Whether any conversation of this direction is let through."""
     whole = cut_off(judged(look, asked, direction), blamed(look, asked, direction))
     return Effect.BREAKS if whole else Effect.DEGRADES
+
+
+def similar(look: Look, asked: Question, reading: Reading) -> tuple[Judged, ...]:
+    """The denied conversations that one rule could admit together: on the same port, isolated by the same policy."""
+    each = reading.judged
+    key = (each.talk.port, each.talk.protocol, each.decision.isolating[0])
+    alike = [
+        j
+        for j in blamed(look, asked, each.decision.direction)
+        if (j.talk.port, j.talk.protocol, j.decision.isolating[0]) == key and j.talk.client.address
+    ]
+    return tuple(alike[:MOST_PEERS])
 
 
 def all_policies(look: Look, asked: Question, direction: Direction) -> tuple[NetworkPolicy, ...]:

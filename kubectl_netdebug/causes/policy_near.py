@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from kubectl_netdebug.causes import asks
+from kubectl_netdebug.causes.incoming_asks import source_from_here
 from kubectl_netdebug.causes.policy_judge import Judged, Standing, end_of, judged
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.policy import Direction, NetworkPolicy, Requirement, Selector
@@ -24,6 +25,7 @@ class Mistake(Enum):
     """What is wrong with the policies, the most telling first."""
 
     HOST_NETWORK = auto()
+    SNAT = auto()
     DNS_UDP_ONLY = auto()
     DNS_EGRESS = auto()
     DNS_INGRESS = auto()
@@ -79,9 +81,12 @@ def _by_role(look: Look, asked: Question, each: Judged) -> Reading | None:
             return Reading(each, Mistake.DNS_INGRESS, _nearest(each))
         return Reading(each, _dns_mistake(look, asked, each), _nearest(each))
     if asked.flow is FlowName.API and direction is Direction.EGRESS:
-        vip = _in_block_of(each, talk.via)
+        vip = _in_block_of(each, talk.via.rpartition(":")[0] if talk.via.count(":") == 1 else talk.via)
         return Reading(each, Mistake.API_EGRESS, vip or _nearest(each))
     client = talk.client.pod
+    if direction is Direction.INGRESS and client is None and asked.flow is FlowName.OUTSIDE_TO_POD:
+        miss = _admits_outside(look, asked, each)
+        return Reading(each, Mistake.SNAT, miss) if miss else None
     if direction is Direction.INGRESS and client is not None and client.host_network:
         labels = {client.namespace: look.if_known(asks.labels_of_namespace(client.namespace)) or {}}
         ordinary = end_of(replace(talk.client, pod=replace(client, host_network=False)), labels)
@@ -89,6 +94,17 @@ def _by_role(look: Look, asked: Question, each: Judged) -> Reading | None:
         if miss is not None:
             return Reading(each, Mistake.HOST_NETWORK, miss)
     return None
+
+
+def _admits_outside(look: Look, asked: Question, each: Judged) -> Miss | None:
+    """A rule that admits this machine's own address, which is replaced by a node's on the way in."""
+    service = look.if_known(asks.the_service(asked)) if asked.service else None
+    if service is None or service.external_policy == "Local":
+        return None
+    real = look.if_known(source_from_here(each.talk.client.address))
+    if not real or real == each.talk.client.address:
+        return None
+    return next((m for m in each.decision.misses if _would_admit(m, each, End(real))), None)
 
 
 def _dns_mistake(look: Look, asked: Question, each: Judged) -> Mistake:

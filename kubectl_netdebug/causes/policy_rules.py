@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kubectl_netdebug.causes import asks
 from kubectl_netdebug.causes.policy_fix import (
     more_peers,
     more_ports,
@@ -9,9 +10,10 @@ from kubectl_netdebug.causes.policy_fix import (
     selector,
     single,
 )
-from kubectl_netdebug.causes.policy_found import found, on_mistake
+from kubectl_netdebug.causes.policy_found import found, on_mistake, similar
 from kubectl_netdebug.causes.policy_judge import NAMESPACE_NAME
 from kubectl_netdebug.causes.policy_near import Mistake, Reading
+from kubectl_netdebug.model.command import Fix, patch
 from kubectl_netdebug.model.finding import Cause, Finding
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.policy import Direction
@@ -255,6 +257,45 @@ def host_network_source(look: Look, asked: Question, reading: Reading) -> Findin
     entry = {"ipBlock": {"cidr": single(client.address)}}
     fix = more_peers(miss.policy, miss.rule, Direction.INGRESS, [entry], f"admit the address of {client.pod.node}")
     return found(look, asked, HOST_NETWORK, reading, fixes=(fix,), node=client.pod.node)
+
+
+SNAT = Cause(
+    code="np-snat-source",
+    title="Clients from outside appear with a node's address, which the policy does not admit",
+    says="{policy} admits {block}, but {server} sees such clients with the address of a node ({seen}).",
+    means="With externalTrafficPolicy Cluster a node replaces the client's address before policies are judged.",
+    symptom="Clients outside time out although a policy admits their addresses.",
+    apart="From inside the cluster, whoever is admitted gets through.",
+    mend="Keep the clients' addresses with externalTrafficPolicy Local, or admit the nodes' addresses.",
+    explains=LOST,
+)
+
+
+@on_mistake(SNAT, Mistake.SNAT, Direction.INGRESS)
+def snat_source(look: Look, asked: Question, reading: Reading) -> Finding | None:
+    """The rule admits this machine's address; the Pods see a node's."""
+    miss = reading.miss
+    if miss is None:
+        return None
+    nodes = sorted({j.talk.client.address for j in similar(look, asked, reading)})
+    others = {n.internal_ip for n in look.if_known(asks.nodes()) or () if n.internal_ip}
+    entries = [{"ipBlock": {"cidr": single(address)}} for address in sorted({*nodes, *others})]
+    block = next((p.peer for p in miss.peers if p.peer and p.peer.block), None)
+    return found(
+        look,
+        asked,
+        SNAT,
+        reading,
+        fixes=(
+            more_peers(miss.policy, miss.rule, Direction.INGRESS, entries, "admit the nodes, which stand for clients"),
+            Fix(
+                "keep the clients' addresses",
+                patch("service", asked.service, {"spec": {"externalTrafficPolicy": "Local"}}, asked.namespace),
+            ),
+        ),
+        block=block or "everybody",
+        seen=reading.judged.talk.client.address,
+    )
 
 
 def _direction(reading: Reading) -> Direction:
