@@ -10,6 +10,7 @@ from typing import Any
 from kubectl_netdebug.causes import api_asks, asks
 from kubectl_netdebug.causes.api_view import (
     Identity,
+    Mount,
     about_api,
     client_of,
     dialled_by,
@@ -19,7 +20,7 @@ from kubectl_netdebug.causes.api_view import (
 )
 from kubectl_netdebug.causes.owners import is_patchable, owner_of, template_path
 from kubectl_netdebug.causes.registry import explains
-from kubectl_netdebug.model.command import Fix, Risk, kubectl, patch
+from kubectl_netdebug.model.command import Fix, Risk, json_patch, kubectl, patch
 from kubectl_netdebug.model.facts import Ask
 from kubectl_netdebug.model.finding import Cause, Finding, ObjectRef
 from kubectl_netdebug.model.hop import Hop, Outcome, failed, passed
@@ -225,13 +226,23 @@ def _to_mend(look: Look, identity: Identity, account: object, why: str) -> Objec
     return owner.at(template_path(owner, "volumes")) if "meant for" in why else owner
 
 
+def _without_audience(owner: ObjectRef, mount: Mount) -> Fix:
+    """Without an audience a token is meant for the API server."""
+    place = f"/spec/template/spec/volumes/{mount.volume}/projected/sources/{mount.source}/serviceAccountToken/audience"
+    change = json_patch(owner.kind.lower(), owner.name, [{"op": "remove", "path": place}], owner.namespace)
+    return Fix("have it made for the API server", change, Risk.DISRUPTIVE)
+
+
 def _renewing(look: Look, identity: Identity, account: object) -> Iterator[Fix]:
     pod = identity.pod
     owner = owner_of(look, pod)
     if account is None:
         create = kubectl("create", "serviceaccount", identity.account, namespace=pod.namespace)
         yield Fix("make the ServiceAccount again, with its bindings; then start the Pods anew", create)
-    if is_patchable(owner):
+    mount = identity.mount
+    if mount is not None and mount.audience and is_patchable(owner):
+        yield _without_audience(owner, mount)
+    elif is_patchable(owner):
         restart = kubectl("rollout", "restart", owner.short, namespace=owner.namespace)
         yield Fix("start new Pods, with a token of today", restart, Risk.DISRUPTIVE)
     else:

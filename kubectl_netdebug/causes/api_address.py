@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kubectl_netdebug.causes import api_asks, asks
+from kubectl_netdebug.causes.api_account import own_call
 from kubectl_netdebug.causes.api_view import (
     HOST_VARIABLE,
     PORT_VARIABLE,
@@ -12,6 +13,7 @@ from kubectl_netdebug.causes.api_view import (
     dialled_by,
     door_of,
     endpoint_tries,
+    identity_of,
     vip_tries,
 )
 from kubectl_netdebug.causes.backends import client_pod
@@ -30,6 +32,9 @@ PROXY_HEALTH = 10256
 """The port on which kube-proxy says whether it does its work."""
 
 HEALTHZ = "/healthz"
+KNOWN_ANSWERS = (401, 403, 429, 500, 502, 503, 504)
+"""What an API server may well answer to a Pod that asks who it is."""
+
 READYZ = Fix("see how the API server does", kubectl("get", "--raw", "/readyz?verbose"), Risk.READ_ONLY)
 SLICE = ObjectRef("EndpointSlice", api_asks.NAMESPACE, api_asks.NAME, "endpoints")
 
@@ -230,8 +235,7 @@ def _isolated(look: Look, client: Pod) -> bool:
 VIP_LOST = Cause(
     code="api-vip-not-programmed",
     title="The node does not translate the API server's Service address",
-    says="From {pod} on {node} the Service address {vip} fails, and the API server behind it answers: {node} does not "
-    "translate it{proof}.",
+    says="From {pod} on {node} the Service address {vip} fails, and the API server behind it answers: {proof}.",
     means="In-cluster clients on that node do not reach the API server; others are well.",
     symptom="dial tcp of the Service address times out or is unreachable; the API server's own address works.",
     apart="Where the API server's own address fails as well, the way there is blocked.",
@@ -258,7 +262,9 @@ def vip_lost(look: Look, asked: Question) -> Finding | None:
         pod=client.name,
         node=client.node,
         vip=f"{door.address}:{door.port}",
-        proof=f", and its kube-proxy {ill}" if ill else "",
+        proof=f"kube-proxy of {client.node} {ill}"
+        if ill
+        else f"{client.node} does not translate it, or drops it first",
         saw=(
             f"{client.name} → {door.address}:{door.port}: {tries[0].words}, {len(tries)} times",
             f"{client.name} → {_at(*direct[0][0])}: {direct[0][1].words}",
@@ -347,6 +353,22 @@ def env_to_another_server(look: Look, asked: Question) -> Finding | None:
         return None
     how = f"whose certificate will not do: {'; '.join(faults)}" if faults else "which speaks no TLS"
     return _overridden(look, client, door, dialled, how, f"TLS from {client.name} to {dialled}: {shown.answer.words}")
+
+
+@explains(Hop.AUTHENTICATION, ENV_OVERRIDE)
+def env_to_no_api(look: Look, asked: Question) -> Finding | None:
+    """What answers there has a certificate that will do, as a kubelet may, and does not know the API."""
+    if not about_api(asked):
+        return None
+    client, door = client_pod(look, asked), door_of(look)
+    dialled = dialled_by(client, door)
+    reply = own_call(look, client, identity_of(look, client), "whoami") if dialled.overridden else None
+    if reply is None or reply.outcome not in ("answer", "not-http") or reply.good or reply.status in KNOWN_ANSWERS:
+        return None
+    if not any(each.outcome.connected for each in vip_tries(look, client, door)):
+        return None
+    how = "where something answers that is no API server"
+    return _overridden(look, client, door, dialled, how, f"a call of {client.name} at {dialled}: {reply.words}")
 
 
 def _overridden(look: Look, client: Pod, door: Door, dialled: Dialled, how: str, saw: str) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kubectl_netdebug.causes import api_asks, asks
 from kubectl_netdebug.causes.backends import client_named, client_pod
@@ -61,11 +61,16 @@ class Dialled:
 
 @dataclass(frozen=True)
 class Mount:
-    """A container that has a ServiceAccount token in a folder. `audience` is '' for the API server's own."""
+    """A container that has a ServiceAccount token in a folder. `audience` is '' for the API server's own.
+
+    `volume` and `source` are the places of the token in the Pod's volumes and in that volume's projected sources.
+    """
 
     container: str
     folder: str
     audience: str
+    volume: int
+    source: int
 
 
 @dataclass(frozen=True)
@@ -137,11 +142,13 @@ def identity_of(look: Look, pod: Pod) -> Identity:
     raw = look(asks.raw_object("pods", pod.namespace, pod.name))
     spec = tree.dig(raw, "spec")
     volumes = {
-        tree.text(v, "name"): audience for v in tree.entries(spec, "volumes") if (audience := _token(v)) is not None
+        tree.text(v, "name"): found for i, v in enumerate(tree.entries(spec, "volumes")) if (found := _token(i, v))
     }
     mounts = [
-        Mount(
-            tree.text(container, "name"), tree.text(mount, "mountPath").rstrip("/"), volumes[tree.text(mount, "name")]
+        replace(
+            volumes[tree.text(mount, "name")],
+            container=tree.text(container, "name"),
+            folder=tree.text(mount, "mountPath").rstrip("/"),
         )
         for container in tree.entries(spec, "containers")
         for mount in tree.entries(container, "volumeMounts")
@@ -156,12 +163,12 @@ def identity_of(look: Look, pod: Pod) -> Identity:
     )
 
 
-def _token(volume: object) -> str | None:
-    """The audience of a volume's ServiceAccount token; None where the volume has none in a file named `token`."""
-    for source in tree.entries(volume, "projected", "sources"):
+def _token(index: int, volume: object) -> Mount | None:
+    """A volume's ServiceAccount token, not yet mounted; None where the volume has none in a file named `token`."""
+    for place, source in enumerate(tree.entries(volume, "projected", "sources")):
         if tree.text(source, "serviceAccountToken", "path") == "token":
-            return tree.text(source, "serviceAccountToken", "audience")
-    return "" if "-token-" in tree.text(volume, "secret", "secretName") else None
+            return Mount("", "", tree.text(source, "serviceAccountToken", "audience"), index, place)
+    return Mount("", "", "", index, 0) if "-token-" in tree.text(volume, "secret", "secretName") else None
 
 
 def endpoint_tries(look: Look, client: Pod, door: Door) -> list[tuple[tuple[str, int], Attempt]]:

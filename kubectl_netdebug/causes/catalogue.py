@@ -64,6 +64,7 @@ FAMILIES = (
     "api_rights",
     "api_extensions",
     "webhook",
+    "mesh",
 )
 """Modules of this package that declare causes, in the order of the path."""
 

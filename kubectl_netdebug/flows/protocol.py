@@ -5,6 +5,7 @@ from __future__ import annotations
 from kubectl_netdebug.causes import asks
 from kubectl_netdebug.causes.alias import externalname_host_mismatch
 from kubectl_netdebug.causes.alias_path import spoken_to_target
+from kubectl_netdebug.causes.mesh import strict_mtls
 from kubectl_netdebug.causes.protocol import spoken_with
 from kubectl_netdebug.causes.tls import scheme_mismatch, tls_cert_invalid
 from kubectl_netdebug.model.finding import Effect
@@ -21,7 +22,7 @@ def protocol(look: Look, asked: Question) -> Outcome:
     words = _of_the_target(look, asked) if service.is_alias else _of_a_backend(look, asked)
     if not words:
         return skipped("no port that is known to speak HTTP or TLS")
-    for contradiction in (externalname_host_mismatch, scheme_mismatch, tls_cert_invalid):
+    for contradiction in (externalname_host_mismatch, strict_mtls, scheme_mismatch, tls_cert_invalid):
         finding = contradiction(look, asked)
         if finding is not None:
             return (failed if finding.effect is Effect.BREAKS else warned)(finding.summary)

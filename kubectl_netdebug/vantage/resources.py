@@ -16,6 +16,7 @@ _VERSIONS = {
     "policy": "v1",
     "gateway.networking.k8s.io": "v1",
     "metallb.io": "v1beta1",
+    "security.istio.io": "v1beta1",
     "cilium.io": "v2",
     "crd.projectcalico.org": "v1",
     "policy.networking.k8s.io": "v1alpha1",
