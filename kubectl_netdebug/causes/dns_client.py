@@ -121,9 +121,14 @@ def is_local_cache(address: str) -> bool:
         return False
 
 
+def is_cloud(address: str) -> bool:
+    """The link-local resolvers of clouds, which are no cache of the cluster."""
+    return address in ("169.254.169.253", "169.254.169.254")
+
+
 def asks_cluster(look: Look, resolver: Resolver) -> bool:
     """Whether its first name server is the cluster's, straight or through a cache on the node."""
-    if resolver.means_cluster:
+    if resolver.means_cluster or (is_local_cache(resolver.first) and not is_cloud(resolver.first)):
         return True
     return bool(resolver.first) and any(
         resolver.first in s.cluster_ips or resolver.first == s.cluster_ip for s in look(asks.services_in("kube-system"))

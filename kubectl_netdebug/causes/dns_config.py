@@ -31,6 +31,7 @@ from kubectl_netdebug.net.text import sanitise
 LOOP_LINE = re.compile(r'plugin/loop: Loop \(([^)\n]*)\) detected for zone "([^"\n]*)"')
 UNKNOWN = re.compile(r":(\d+) - Error during parsing: Unknown directive '([^'\n]+)'")
 PARSING = re.compile(r"(?:plugin/(\w+): )?\S*Corefile:(\d+) - Error during parsing: ([^\n]+)")
+SETUP = re.compile(r"^plugin/(\w+): ([^\n]+)$", re.M)
 PROPERTY = re.compile(r"(?:plugin/(\w+): )(unknown property '([^'\n]+)'[^\n]*)")
 
 REMOVED = {
@@ -177,7 +178,7 @@ def dns_corefile_removed_plugin(look: Look, asked: Question) -> Finding | None:
 def dns_corefile_invalid(look: Look, asked: Question) -> Finding | None:
     """CoreDNS names the line."""
     said = last_words(look, asked)
-    match = (PARSING.search(said.log) or PROPERTY.search(said.log)) if said else None
+    match = (PARSING.search(said.log) or PROPERTY.search(said.log) or SETUP.search(said.log)) if said else None
     if said is None or match is None:
         return None
     found = config(look, said.dns)
@@ -185,7 +186,7 @@ def dns_corefile_invalid(look: Look, asked: Question) -> Finding | None:
     word = unknown[2] if unknown else ""
     number = int(unknown[1]) if unknown else int(match[2]) if match.re is PARSING else 0
     near = difflib.get_close_matches(word, PLUGINS, 1, 0.7) if word else []
-    error = match[3] if match.re is PARSING else match[2]
+    error = match[3] if match.re is PARSING else f"plugin {match[1]}: {match[2]}"
     return INVALID.confirmed(
         at=found.ref if found else said.runs.ref,
         error=(f"line {number}: " if number else "") + sanitise(error, 160).rstrip("."),

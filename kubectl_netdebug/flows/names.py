@@ -103,7 +103,7 @@ def _behind(look: Look, namespace: str, name: str, address: str) -> Outcome:
     everything = replicas(look, service)
     serving = [r for r in everything if r.ready and r.udp]
     runs = workload(look, service)
-    wanted = max(runs.replicas if runs else 0, len(everything))
+    wanted = runs.replicas if runs else len(everything)
     counts = (len(serving), wanted)
     if not serving:
         return failed(f"{where}: no replica is ready", counts)
