@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kubectl_netdebug.causes import asks
-from kubectl_netdebug.causes.api_view import about_api, client_of
+from kubectl_netdebug.causes.api_view import LOG_LINES, about_api, client_of
 from kubectl_netdebug.causes.registry import explains
 from kubectl_netdebug.model.command import Fix, Risk, kubectl
 from kubectl_netdebug.model.facts import Why
@@ -130,7 +130,7 @@ def deaf_kubelet(look: Look, client: Pod) -> DeafKubelet | None:
     """The kubelet of the client's node, where the API server cannot have a log from it."""
     if not client.containers or not client.node:
         return None
-    log = asks.log_of(client, client.containers[0].name, lines=40)
+    log = asks.log_of(client, client.containers[0].name, lines=LOG_LINES)
     why = look.why_unknown(log)
     if why is None or why.why in (Why.FORBIDDEN, Why.NO_CONSENT, Why.NOT_RECORDED):
         return None
