@@ -42,6 +42,8 @@ class Right:
         return f"{self.verb} {self.path}"
 
 
+_ADMISSION = "admissionregistration.k8s.io"
+
 RIGHTS = (
     Right("get", "", "services", "the Service asked about", essential=True),
     Right("list", "discovery.k8s.io", "endpointslices", "what stands behind it", essential=True),
@@ -66,6 +68,12 @@ RIGHTS = (
     Right("get", "", "namespaces", "whether a namespace exists", scope=Scope.CLUSTER),
     Right("list", "networking.k8s.io", "networkpolicies", "whether policies admit the traffic"),
     Right("list", "networking.k8s.io", "ingresses", "names that a certificate may be for"),
+    Right("get", "", "serviceaccounts", "whether a Pod's token can be good"),
+    Right("list", "rbac.authorization.k8s.io", "roles", "a Role that only has to be bound"),
+    Right("create", "authorization.k8s.io", "localsubjectaccessreviews", "what a Pod's ServiceAccount may do"),
+    Right("list", _ADMISSION, "validatingwebhookconfigurations", "webhooks that fail", scope=Scope.CLUSTER),
+    Right("list", _ADMISSION, "mutatingwebhookconfigurations", "webhooks that fail", scope=Scope.CLUSTER),
+    Right("list", "apiregistration.k8s.io", "apiservices", "aggregated APIs that are not there", scope=Scope.CLUSTER),
     Right("list", "networking.k8s.io", "servicecidrs", "the range of Service addresses", scope=Scope.CLUSTER),
     Right("list", "networking.k8s.io", "ipaddresses", "how full that range is", scope=Scope.CLUSTER),
     Right("get", "", "services", "the cluster's DNS Service", scope=Scope.DNS),
