@@ -17,6 +17,7 @@ from kubectl_netdebug.model.hop import Hop
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.pod import Pod
 from kubectl_netdebug.model.question import Question
+from kubectl_netdebug.model.step import When
 
 KUBELET_PORT = 10250
 
@@ -107,7 +108,7 @@ HOSTPORT_CONFLICT = Cause(
 _NO_PORTS = re.compile(r"(\d+) node\(s\) didn't have free ports")
 
 
-@explains(Hop.POD, HOSTPORT_CONFLICT)
+@explains(Hop.POD, HOSTPORT_CONFLICT, When.ALWAYS)
 def hostport_conflict(look: Look, asked: Question) -> Finding | None:
     """In the scheduler's words."""
     service = look(asks.the_service(asked)) if asked.service else None

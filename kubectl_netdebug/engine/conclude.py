@@ -122,7 +122,9 @@ def _verdict(diagnosis: Diagnosis, ranked: list[Found]) -> Verdict:
 
 def _healthy_headline(diagnosis: Diagnosis) -> str:
     name = diagnosis.question.destination
-    reached = [s for s in diagnosis.steps if s.step.hop in REACHED and s.outcome.state is State.PASS]
+    outside = diagnosis.question.flow is FlowName.OUTSIDE_TO_POD
+    hops = (Hop.ENTRY,) if outside else REACHED
+    reached = [s for s in diagnosis.steps if s.step.hop in hops and s.outcome.state is State.PASS]
     if reached:
         verb = "resolve" if name == "names" else "resolves" if diagnosis.question.flow is FlowName.DNS else "answers"
         return f"{name} {verb} from {vantage_of(reached[-1].used)}, now"

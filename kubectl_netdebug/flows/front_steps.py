@@ -12,6 +12,7 @@ from kubectl_netdebug.causes.incoming import inner, way
 from kubectl_netdebug.causes.ingress_rules import broken_backends
 from kubectl_netdebug.causes.ingress_tls import certificate_trouble
 from kubectl_netdebug.causes.let_in import let_in, reply_of, ways_of
+from kubectl_netdebug.causes.loadbalancer_path import proxy_protocol
 from kubectl_netdebug.model.hop import Outcome, failed, passed, skipped, unknown, warned
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.ingress import Ingress
@@ -130,6 +131,9 @@ def _of_service(look: Look, asked: Question) -> Outcome:
     reply = reply_of(look, ways_of(look, asked))
     if reply is None:
         return skipped("no port that is declared to speak HTTP lets this machine in")
-    if reply.nothing or reply.outcome == "closed" or reply.wants_tls or reply.status == 400:
+    finding = proxy_protocol(look, asked)
+    if finding is not None:
+        return failed(finding.summary)
+    if reply.nothing or reply.outcome == "closed" or reply.wants_tls:
         return warned(f"{reply.words} to a plain request")
     return passed(f"{reply.words}" + ("" if let_in(look, asked) else ", where it lets in"))

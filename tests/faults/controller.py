@@ -19,7 +19,11 @@ def manifests(options: Mapping[str, Any], names: Mapping[str, str]) -> list[dict
     ns, label = names["ns"], {"app.kubernetes.io/name": "traefik"}
     outside = {"labels": {OWN: ns}}
     arguments = [
-        *("--entrypoints.web.address=:8000", "--entrypoints.websecure.address=:8443", "--entrypoints.traefik.address=:9000"),
+        *(
+            "--entrypoints.web.address=:8000",
+            "--entrypoints.websecure.address=:8443",
+            "--entrypoints.traefik.address=:9000",
+        ),
         *("--ping=true", "--global.checknewversion=false", "--global.sendanonymoususage=false"),
         *("--serverstransport.insecureskipverify=true", "--log.level=INFO"),
     ]
@@ -95,7 +99,12 @@ def _class(options: Mapping[str, Any], names: Mapping[str, str], outside: Mappin
     metadata = {"name": class_name(names), **outside}
     if options.get("gateway"):
         spec = {"controllerName": "traefik.io/gateway-controller"}
-        return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": metadata, "spec": spec}
+        return {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "GatewayClass",
+            "metadata": metadata,
+            "spec": spec,
+        }
     spec = {"controller": "traefik.io/ingress-controller"}
     return {"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": metadata, "spec": spec}
 

@@ -17,6 +17,7 @@ from tests.faults import controller
 from tests.faults.app import manifests
 from tests.faults.case import Case, Expect, Variant, draw, fill
 from tests.faults.laboratory import Lab, StepFailed
+from tests.lab.laboratory.ingress import gateway_definitions
 
 HEAL_SECONDS = 90.0
 """How long a pasted fix may take to show: a rollout, a probe period, a sync of kube-proxy."""
@@ -100,6 +101,8 @@ def run_step(lab: Lab, step: Mapping[str, Any], names: Mapping[str, str]) -> Non
 
 def _start_controller(lab: Lab, options: Mapping[str, Any], names: Mapping[str, str]) -> None:
     lab.ingress()
+    if options.get("gateway"):
+        lab.sh(f"kubectl apply --server-side -f {gateway_definitions()} >/dev/null")
     lab.apply(controller.manifests(options, names), names["ns"])
     lab.sh(controller.balance("traefik", names))
     lab.sh(f"kubectl -n {names['ns']} rollout status deploy/traefik --timeout=120s")

@@ -1,9 +1,10 @@
 """An ingress controller, brought to a cluster that is up only when something asks for it: it takes long to build."""
 
+import json
 import tempfile
 from pathlib import Path
 
-from tests.lab.laboratory import build, images, namespaces, recipes
+from tests.lab.laboratory import build, images, namespaces, recipes, shell
 from tests.lab.laboratory.errors import LabError
 from tests.lab.laboratory.paths import Home
 from tests.lab.laboratory.spec import Spec
@@ -26,6 +27,12 @@ def bring(home: Home, name: str) -> None:
             command = [str(home.bin / "ctr"), *CTR, "import", str(archive)]
             if namespaces.call(namespaces.load(run, node), command, {}):
                 raise LabError(f"the image of the ingress controller could not be imported on {node}")
+
+
+def gateway_definitions() -> Path:
+    """The folder with the Gateway API's resource definitions, of the release that Traefik is built with."""
+    said = shell.output(["go", "mod", "download", "-json", f"sigs.k8s.io/gateway-api@{recipes.GATEWAY_API}"])
+    return Path(json.loads(said)["Dir"]) / "config" / "crd" / "standard"
 
 
 def _has(home: Home, run: object, node: str) -> bool:

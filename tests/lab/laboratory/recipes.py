@@ -12,6 +12,7 @@ CALICO = "v1.11.0-cni-plugin.0.20250813170300-a0db560f0520"
 CALICO_MODULE = "github.com/projectcalico/calico"
 CALICO_KUBERNETES = "v0.29.15"
 TRAEFIK = "v3.7.13"
+GATEWAY_API = "v1.6.1"
 TRAEFIK_MODULE = "github.com/traefik/traefik/v3"
 LEGO = "github.com/go-acme/lego/v5"
 LEGO_VERSION = "v5.4.1"
@@ -138,8 +139,8 @@ def traefik() -> Recipe:
 
     Left out: its web pages, and the hundred DNS providers of its certificate client, which are most of its code.
     """
-    source = f"$(go mod download -json {TRAEFIK_MODULE}@{TRAEFIK} | sed -n 's/.*\"Dir\": \"\\(.*\\)\".*/\\1/p')"
-    lego = f"$(go mod download -json {LEGO}@{LEGO_VERSION} | sed -n 's/.*\"Dir\": \"\\(.*\\)\".*/\\1/p')"
+    source = f'$(go mod download -json {TRAEFIK_MODULE}@{TRAEFIK} | sed -n \'s/.*"Dir": "\\(.*\\)".*/\\1/p\')'
+    lego = f'$(go mod download -json {LEGO}@{LEGO_VERSION} | sed -n \'s/.*"Dir": "\\(.*\\)".*/\\1/p\')'
     own = [f"require {TRAEFIK_MODULE} {TRAEFIK}", f"replace {LEGO} => ./lego"]
     edits = [
         "s|^module .*|module netlab/traefik|",
@@ -149,7 +150,7 @@ def traefik() -> Recipe:
     ]
     prepare = [
         f"source={source}; lego={lego}",
-        'sed ' + " ".join(f"-e '{edit}'" for edit in edits) + ' "$source/go.mod" > go.mod',
+        "sed " + " ".join(f"-e '{edit}'" for edit in edits) + ' "$source/go.mod" > go.mod',
         *(f"echo '{line}' >> go.mod" for line in own),
         'grep -v go-http-auth "$source/go.sum" > go.sum',
         'cp -r "$lego" lego && chmod -R u+w lego && rm -rf lego/providers/dns/*',
@@ -161,7 +162,17 @@ def traefik() -> Recipe:
         "stub/dns.go": _LEGO_DNS,
         "tools.go": _tools(f"{TRAEFIK_MODULE}/cmd/traefik"),
     }
-    build = ["go", "build", "-mod=mod", "-trimpath", "-ldflags", STRIP, "-o", f"{OUT}/", f"{TRAEFIK_MODULE}/cmd/traefik"]
+    build = [
+        "go",
+        "build",
+        "-mod=mod",
+        "-trimpath",
+        "-ldflags",
+        STRIP,
+        "-o",
+        f"{OUT}/",
+        f"{TRAEFIK_MODULE}/cmd/traefik",
+    ]
     steps = [Step(["sh", "-ec", "\n".join(prepare)]), Step(build, {"CGO_ENABLED": "0"})]
     return Recipe("traefik", files, steps, {"traefik": (TRAEFIK_MODULE, TRAEFIK)})
 

@@ -49,9 +49,9 @@ locked-proxy.example.lab. IN A {OUTSIDE_LOCKED_PROXY}
 """
 
 # Names for load balancers that cases imitate: whatever.lb44.example.lab is 192.0.2.44, and whatever.old.example.lab is
-# still the address of before.
+# an address of before, which nobody has any more.
 ZONE += "".join(f"*.lb{number}.example.lab. IN A 192.0.2.{number}\n" for number in range(10, 251))
-ZONE += f"*.old.example.lab. IN A {OUTSIDE_HOST}\n"
+ZONE += "*.old.example.lab. IN A 203.0.113.99\n"
 
 SERVERS = Path(__file__).resolve().parent / "world_servers.py"
 
