@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from kubectl_netdebug.causes import asks
+from kubectl_netdebug.causes.policy_clients import shut_out
 from kubectl_netdebug.model.facts import MayProbe, Unknown, Why
 from kubectl_netdebug.model.look import Look, Unestablished
 from kubectl_netdebug.model.objects.pod import Pod
@@ -170,7 +171,7 @@ def live_pods(pods: tuple[Pod, ...]) -> tuple[Pod, ...]:
 
 
 def client_pod(look: Look, asked: Question) -> Pod:
-    """The Pod to probe from: the one asked for, else one of the namespace, rather not a backend.
+    """The Pod to probe from: the one asked for, else one of the namespace, rather no backend, none kept out by policy.
 
     Leaves the asking function where probes are not allowed or no Pod can serve.
     """
@@ -186,8 +187,14 @@ def client_pod(look: Look, asked: Question) -> Pod:
     if not candidates:
         whose = f"of {asked.source} " if asked.source.name else ""
         raise _no_client(f"no running Pod {whose}in namespace {namespace} to probe from", "--from pod/NAME")
-    serving = {backend.address for backend in backends_asked(look, asked)}
-    return min(candidates, key=lambda pod: (pod.ip in serving, pod.host_network, not has_probe(pod), pod.name))
+    found = backends_asked(look, asked)
+    serving = {backend.address for backend in found}
+    places = [(b.address, b.port, b.protocol) for b in in_use(found)]
+    kept_out = frozenset() if asked.source.name else shut_out(look, namespace, candidates, places)
+    return min(
+        candidates,
+        key=lambda pod: (pod.ip in serving, pod.host_network, pod.name in kept_out, not has_probe(pod), pod.name),
+    )
 
 
 def client_named(look: Look, asked: Question) -> Pod | None:
