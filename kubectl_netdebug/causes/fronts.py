@@ -65,7 +65,9 @@ def fronts(look: Look, asked: Question) -> tuple[Front, ...]:
     scheme = scheme_of(found, asked)
     if found.gateway is not None:
         ports = [ls.port for ls in found.gateway.listeners if (ls.protocol == "HTTPS") == (scheme == "https")]
-        places = [(a, p) for a in found.gateway.addresses for p in ports]
+        controller = controller_called(look, "traefik")
+        services = services_of(look, controller, found.gateway.namespace) if controller else ()
+        places = [(a, _port_at(services, a, p, scheme)) for a in found.gateway.addresses for p in ports]
         if places:
             return tuple(Front(a, p, scheme, f"Gateway {found.gateway.name}") for a, p in places)[:MOST_FRONTS]
         controller = controller_called(look, "traefik")
@@ -85,6 +87,14 @@ def fronts(look: Look, asked: Question) -> tuple[Front, ...]:
         for address in service.load_balancer_ips
     ]
     return tuple(own)[:MOST_FRONTS] or _node_ports(look, services, scheme)
+
+
+def _port_at(services: tuple[Service, ...], address: str, port: int, scheme: str) -> int:
+    """The listener's port; where the Service with that address leads to it from another one, that other one."""
+    for service in services:
+        if address in service.load_balancer_ips and all(p.port != port for p in service.ports):
+            return 443 if scheme == "https" else 80
+    return port
 
 
 def _node_ports(look: Look, services: tuple[Service, ...], scheme: str) -> tuple[Front, ...]:

@@ -17,11 +17,13 @@ OWN = "netlab-case"
 def manifests(options: Mapping[str, Any], names: Mapping[str, str]) -> list[dict[str, Any]]:
     """`options` may hold `gateway: true`, and `strict: false` for a controller that takes Ingresses without a class."""
     ns, label = names["ns"], {"app.kubernetes.io/name": "traefik"}
+    # Listeners of a Gateway name the ports that clients use, so the program has to listen on these.
+    web, secure = (80, 443) if options.get("gateway") else (8000, 8443)
     outside = {"labels": {OWN: ns}}
     arguments = [
         *(
-            "--entrypoints.web.address=:8000",
-            "--entrypoints.websecure.address=:8443",
+            f"--entrypoints.web.address=:{web}",
+            f"--entrypoints.websecure.address=:{secure}",
             "--entrypoints.traefik.address=:9000",
         ),
         *("--ping=true", "--global.checknewversion=false", "--global.sendanonymoususage=false"),
@@ -45,7 +47,7 @@ def manifests(options: Mapping[str, Any], names: Mapping[str, str]) -> list[dict
         "image": IMAGE,
         "imagePullPolicy": "IfNotPresent",
         "args": arguments,
-        "ports": [{"name": "web", "containerPort": 8000}, {"name": "websecure", "containerPort": 8443}],
+        "ports": [{"name": "web", "containerPort": web}, {"name": "websecure", "containerPort": secure}],
         "readinessProbe": {"httpGet": {"path": "/ping", "port": 9000}, "periodSeconds": 1},
     }
     return [
