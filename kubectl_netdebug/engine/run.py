@@ -17,7 +17,7 @@ from kubectl_netdebug.engine.source import FactSource, Job
 from kubectl_netdebug.model.facts import Answer, Ask, FactKey, Unknown, Why
 from kubectl_netdebug.model.finding import Confidence, Effect, Finding
 from kubectl_netdebug.model.hop import NOT_REACHED, Hop, Outcome, State, skipped, unknown
-from kubectl_netdebug.model.look import Look, Suspended, Unestablished
+from kubectl_netdebug.model.look import Look, Suspended, Unestablished, Views
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.model.step import Explanation, Flow, Step, When
 
@@ -108,6 +108,7 @@ class Engine:
         self._flow = flow
         self._source = source
         self._facts: dict[FactKey, Answer] = dict(facts)
+        self._views: Views = {}
         self._timeout = timeout
         self._observer = observer or (lambda moment, step, settled: None)
         self._strict = strict
@@ -181,7 +182,7 @@ class Engine:
         return next((p.settled for p in self._steps if p.step.hop is hop), None)
 
     def _decide(self, progress: _Progress) -> set[FactKey]:
-        look = Look(self._facts)
+        look = Look(self._facts, self._views)
         step = progress.step
         try:
             progress.outcome = step.decide(look, self._question)
@@ -214,7 +215,7 @@ class Engine:
         return missing
 
     def _try(self, progress: _Progress, explanation: Explanation) -> set[FactKey]:
-        look = Look(self._facts)
+        look = Look(self._facts, self._views)
         try:
             finding = explanation.find(look, self._question)
         except Suspended as waiting:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import CodeType
 from typing import Any, TypeVar, cast, overload
 
 from kubectl_netdebug.model.facts import Answer, Ask, FactKey, Known, Unknown
@@ -11,6 +12,10 @@ T = TypeVar("T")
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
+
+
+Views = dict[tuple[FactKey, CodeType], Any]
+"""What readers made of facts, by the fact and the reader's code."""
 
 
 class Suspended(Exception):
@@ -34,10 +39,12 @@ class Look:
     """Gives facts to one evaluation of a pure function and remembers which ones it used.
 
     A function is run again from its start whenever facts that it asked for have arrived; so it must not keep state.
+    `views` holds what was read out of facts already, for all evaluations of a run: a fact never changes once it is there.
     """
 
-    def __init__(self, facts: Mapping[FactKey, Answer]) -> None:
+    def __init__(self, facts: Mapping[FactKey, Answer], views: Views | None = None) -> None:
         self._facts = facts
+        self._views: Views = {} if views is None else views
         self.used: dict[FactKey, Ask[Any]] = {}
 
     def __call__(self, ask: Ask[T]) -> T:
@@ -92,4 +99,10 @@ class Look:
     def _read(self, ask: Ask[T], answer: Answer) -> T:
         if isinstance(answer, Unknown):
             raise Unestablished(ask.key, answer)
-        return ask.read(cast(Any, answer.value))
+        # Readers are made anew for each question; two with the same code and nothing captured read the same.
+        if getattr(ask.read, "__closure__", ()) is not None or getattr(ask.read, "__defaults__", ()) is not None:
+            return ask.read(cast(Any, answer.value))
+        place = (ask.key, ask.read.__code__)
+        if place not in self._views:
+            self._views[place] = ask.read(cast(Any, answer.value))
+        return cast(T, self._views[place])
