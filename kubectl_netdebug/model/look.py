@@ -39,7 +39,7 @@ class Look:
     """Gives facts to one evaluation of a pure function and remembers which ones it used.
 
     A function is run again from its start whenever facts that it asked for have arrived; so it must not keep state.
-    `views` holds what was read out of facts already, for all evaluations of a run: a fact never changes once it is there.
+    `views` holds what was read out of facts already, for all evaluations of a run: once there, a fact never changes.
     """
 
     def __init__(self, facts: Mapping[FactKey, Answer], views: Views | None = None) -> None:
