@@ -244,9 +244,10 @@ def socket_files(pod: Pod) -> Ask[Mapping[str, str]]:
     return Ask(Sockets(pod.namespace, pod.name, container), read)
 
 
-def file_in(pod: Pod, path: str, again: int = 0) -> Ask[str]:
-    """A small file as a Pod sees it."""
-    return Ask(PodFile(pod.namespace, pod.name, path, again), lambda v: v if isinstance(v, str) else "")
+def file_in(pod: Pod, path: str, again: int = 0, container: str = "") -> Ask[str]:
+    """A small file as a Pod sees it, or one of its own containers."""
+    key = PodFile(pod.namespace, pod.name, path, again, container)
+    return Ask(key, lambda v: v if isinstance(v, str) else "")
 
 
 def lookup(

@@ -231,7 +231,10 @@ class Sockets(FactKey):
 
 @dataclass(frozen=True)
 class PodFile(FactKey):
-    """The text of a small file as seen from the probe container of a Pod (`/etc/resolv.conf`, `/proc/net/…`)."""
+    """The text of a small file as seen from the probe container of a Pod (`/etc/resolv.conf`, `/proc/net/…`).
+
+    With `container`, as that container of the app sees it, by its own `cat`; '' where it has none or no such file.
+    """
 
     price: ClassVar[Price] = Price.POD
     namespace: str
@@ -239,6 +242,7 @@ class PodFile(FactKey):
     path: str
     again: int = 0
     """Tells repeated reads apart, for counters that are compared before and after."""
+    container: str = ""
 
 
 @dataclass(frozen=True)

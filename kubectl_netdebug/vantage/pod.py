@@ -116,7 +116,10 @@ class PodVantage:
             return refused.unknown
 
     def file(self, key: PodFile) -> Answer:
-        """A small text file, as the probe container sees it."""
+        """A small text file, as the probe container sees it, or the app's own."""
+        if key.container:
+            own = self._quietly(ProbeContainer(key.namespace, key.pod, key.container), ("cat", key.path))
+            return Known(sanitise(own[:MOST_FILE].decode("utf-8", "replace"), MOST_FILE), how=key.container)
         try:
             probe = self._containers.ensure(key.namespace, key.pod)
             content = self._run(probe, ("cat", key.path))
