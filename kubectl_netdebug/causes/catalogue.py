@@ -57,6 +57,7 @@ FAMILIES = (
     "outside_reach",
     "itself",
     "pods_port",
+    "slow",
     "pod_schedule",
     "pod_start",
     "pod_config",
