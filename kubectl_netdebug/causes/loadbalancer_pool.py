@@ -27,7 +27,7 @@ POOL_OR_ADVERT = Cause(
     code="lb-pool-or-advert",
     title="MetalLB has no address for the Service, or announces it to nobody",
     says="MetalLB: {why}.",
-    means="{effect}",
+    means="{consequence} Other addresses of MetalLB may well work.",
     symptom="EXTERNAL-IP stays <pending>; or it has an address that answers inside the cluster and nobody outside.",
     apart="That Pods reach the address proves nothing: kube-proxy answers them on their own node.",
     mend="Create an IPAddressPool that fits, or an L2Advertisement (or BGPAdvertisement) for the pool.",
@@ -58,7 +58,7 @@ def _no_pool(look: Look, service: Service, pools: list[Mapping[str, Any]]) -> Fi
     return POOL_OR_ADVERT.confirmed(
         at=ObjectRef("IPAddressPool", _home(look), tree.text(pools[0], "metadata", "name") if pools else ""),
         why=why,
-        effect=f"Service {service.name} stays without an address.",
+        consequence=f"Service {service.name} stays without an address.",
         saw=f"pools: {', '.join(tree.text(p, 'metadata', 'name') for p in pools) or 'none'}",
     )
 
@@ -81,7 +81,7 @@ def _not_announced(look: Look, service: Service, pools: list[Mapping[str, Any]])
     return POOL_OR_ADVERT.confirmed(
         at=ObjectRef("IPAddressPool", home, name),
         why=f"address {address} of Service {service.name} is from pool {name}, which no advertisement announces",
-        effect="No router or neighbour learns where the address is; clients outside get nothing.",
+        consequence="No router or neighbour learns where the address is; clients outside get nothing.",
         saw=f"{len(adverts)} L2Advertisements and {len(routes)} BGPAdvertisements, none for pool {name}",
         fix=Fix("announce the pool", apply(advert)),
     )
