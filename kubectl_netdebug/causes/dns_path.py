@@ -58,7 +58,7 @@ UDP_DROPPED = Cause(
     title="DNS over UDP gets lost on the way",
     says="Questions over UDP from {pod} ({node}) to {server} get lost{share}, while TCP port 53 there connects: "
     "{place}.",
-    means="{costs}",
+    means="Nearly all questions are sent over UDP; {costs}.",
     symptom="Lookups time out after 2.5 or 5 s; the same question over TCP (dig +tcp) is answered.",
     apart="Where TCP fails as well, the server or the whole way to it is down.",
     mend="Find the rule that drops UDP port 53 (NetworkPolicy, node firewall, cloud firewall). Until then, `use-vc` in "
@@ -84,7 +84,7 @@ def dns_udp_dropped(look: Look, asked: Question) -> Finding | None:
         server=first.server,
         share="",
         place=_place(replicas_tried(look, asked)),
-        costs="Nearly all questions are sent over UDP, so no name resolves.",
+        costs="so no name resolves",
         saw=(f"{first.server}: {first.words}", f"{name} over TCP: {by_tcp.words}"),
         fix=_look_for_rule(resolver),
     )
@@ -108,7 +108,7 @@ def dns_udp_lossy(look: Look, asked: Question) -> Finding | None:
         server=resolver.first,
         share=f" in part ({len(lost)} of {len(tries)})",
         place="every replica answers other questions, so packets get lost on the way",
-        costs="Each question that gets lost costs the client 2.5 s (musl) or 5 s (glibc).",
+        costs="each that gets lost costs the client 2.5 s (musl) or 5 s (glibc)",
         saw=f"{len(lost)} of {len(tries)} questions unanswered after 3 s",
         effect=Effect.DEGRADES,
         fix=_look_for_rule(resolver),

@@ -51,7 +51,7 @@ PODS_DOWN = Cause(
     code="dns-pods-down",
     title="Pods of the cluster's DNS are not ready",
     says="{share} of the cluster's DNS ({workload}): {reason}",
-    means="{costs}",
+    means="In the whole cluster, {costs}.",
     symptom="Lookups are refused or time out in all Pods; where some replicas are left, these carry the load.",
     apart="With a broken path the Pods are Ready and the API says that all is well.",
     mend="Mend what keeps the Pods down.",
@@ -77,11 +77,7 @@ def dns_pods_down(look: Look, asked: Question) -> Finding | None:
         workload=f"{ref.kind} {ref.namespace}/{ref.name}",
         share=f"{len(ready)} of {dns.workload.replicas} Pods are Ready" if ready else "No Pod is Ready",
         reason=deeper.summary if deeper else f"{reason_of(down[0]) if down else 'its Pods are not created'}.",
-        costs=(
-            "The replicas that are left carry all the load; once they are down as well, nothing resolves."
-            if ready
-            else "No Pod of the cluster resolves any name."
-        ),
+        costs=("the replicas that are left carry all the load" if ready else "no Pod resolves any name"),
         saw=tuple(f"{pod.name}: {reason_of(pod)}" for pod in down[:3]),
         effect=dns.effect,
         fixes=(*(deeper.fixes if deeper else ()), Fix("restart them", restart(dns.workload), Risk.REVERSIBLE)),

@@ -43,7 +43,7 @@ POLICY_NONE = Cause(
     code="dns-policy-none",
     title="The Pod's own dnsConfig leads to the wrong name servers",
     says="{whose} has dnsPolicy None with name servers {servers}, {wrong}.",
-    means="{costs}",
+    means="In this Pod, {costs}.",
     symptom="Names fail in one workload and resolve in others.",
     apart="The cluster's DNS works: its address is not among those that the Pod asks.",
     mend="Set dnsPolicy to ClusterFirst, or give dnsConfig the address of the cluster's DNS and its search list.",
@@ -75,7 +75,7 @@ def dns_policy_none(look: Look, asked: Question) -> Finding | None:
     resolver = _asks_elsewhere(look, asked)
     if resolver is None or resolver.policy != "None":
         return None
-    return _none(look, resolver, f"which do not know {asked.host}", "Names of Services fail in this Pod.")
+    return _none(look, resolver, f"which do not know {asked.host}", "names of Services fail")
 
 
 @explains(Hop.NAME_SERVERS, POLICY_NONE)
@@ -87,7 +87,7 @@ def dns_policy_none_dead(look: Look, asked: Question) -> Finding | None:
     servers = servers_tried(look, asked)
     if not servers or any(t.udp_works or t.tcp_works for t in servers):
         return None
-    return _none(look, resolver, "none of which answers", "No name resolves in this Pod.")
+    return _none(look, resolver, "none of which answers", "no name resolves")
 
 
 def _asks_elsewhere(look: Look, asked: Question) -> Resolver | None:

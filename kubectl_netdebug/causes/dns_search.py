@@ -102,12 +102,12 @@ def dns_slow_ndots(look: Look, asked: Question) -> Finding | None:
         return None
     before = [(name, answer) for name, answer in found.tried[: _place(found.tried, found.full)]]
     own = dict(found.tried)[found.full]
-    late = [(n, a) for n, a in before if _cost(a) > DETOUR + 2 * own.milliseconds]
+    late = [(n, a) for n, a in before if _late(a, own)]
     if not late:
         return None
     again = look.all([asks.lookup(resolver.pod, resolver.first, n, transport="UDP", attempt=1) for n, _ in late])
     itself = look(asks.lookup(resolver.pod, resolver.first, found.full, transport="UDP", attempt=1))
-    late = [(n, b) for (n, _), b in zip(late, again, strict=True) if _cost(b) > DETOUR + 2 * itself.milliseconds]
+    late = [(n, b) for (n, _), b in zip(late, again, strict=True) if _late(b, itself)]
     if not late or not itself.answered:
         return None
     owner = owner_of(look, resolver.pod)
@@ -131,6 +131,11 @@ def dns_slow_ndots(look: Look, asked: Question) -> Finding | None:
 
 def _place(tried: tuple[tuple[str, DnsAnswer], ...], full: str) -> int:
     return next((place for place, (name, _) in enumerate(tried) if name == full), 0)
+
+
+def _late(answer: DnsAnswer, itself: DnsAnswer) -> bool:
+    """Silence where the name itself is answered; or much later than that, which on a busy node means little."""
+    return (answer.lost and itself.answered) or _cost(answer) > DETOUR + 3 * itself.milliseconds
 
 
 def _cost(answer: DnsAnswer) -> float:

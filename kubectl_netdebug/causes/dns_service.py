@@ -134,7 +134,7 @@ PORT_WRONG = Cause(
     code="dns-service-port-wrong",
     title="The DNS Service lacks port 53, or sends it elsewhere",
     says="Service {service} {wrong}.",
-    means="{costs}",
+    means="Of the questions of all Pods, {costs}.",
     symptom="Lookups fail over UDP or over TCP alone; big answers fail where TCP is missing.",
     apart="A dropped packet shows the same from a Pod, but then the Service has both ports and they lead to CoreDNS.",
     mend="Give the Service 53/UDP and 53/TCP, both with the port on which CoreDNS listens.",
@@ -150,8 +150,8 @@ def dns_service_port_wrong(look: Look, asked: Question) -> Finding | None:
         return None
     service = dns.service
     ports = {p.protocol: p for p in service.ports if p.port == PORT}
-    for protocol, costs in (("UDP", "Nearly all questions are sent over UDP, and all of these fail."),
-                            ("TCP", "Answers that do not fit into a UDP packet cannot be fetched.")):  # fmt: skip
+    for protocol, costs in (("UDP", "those over UDP fail, which are nearly all"),
+                            ("TCP", "those fail whose answer does not fit into a UDP packet")):  # fmt: skip
         effect = Effect.BREAKS if protocol == "UDP" else Effect.DEGRADES
         port = ports.get(protocol)
         if port is None:

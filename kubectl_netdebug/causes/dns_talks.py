@@ -7,7 +7,7 @@ from kubectl_netdebug.causes.conversation import Conversation, Party
 from kubectl_netdebug.causes.dns_client import resolver_of
 from kubectl_netdebug.causes.dns_cluster import Replica, replicas
 from kubectl_netdebug.causes.dns_tried import Tried, dns_service, replicas_tried
-from kubectl_netdebug.model.look import Look, Unestablished
+from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.pod import Pod
 from kubectl_netdebug.model.objects.service import Service
 from kubectl_netdebug.model.question import Question
@@ -21,7 +21,7 @@ def dns_conversations(look: Look, asked: Question) -> tuple[Conversation, ...]:
     if resolver is None or service is None:
         return ()
     probing = look.why_unknown(asks.may_probe()) is None
-    tried = _tried_each(look, asked) if probing else {}
+    tried = {t.server: t for t in replicas_tried(look, asked)} if probing else {}
     client = Party(resolver.pod.ip, resolver.pod)
     found: list[Conversation] = []
     for replica in replicas(look, service):
@@ -34,14 +34,6 @@ def dns_conversations(look: Look, asked: Question) -> tuple[Conversation, ...]:
         if replica.tcp:
             found.append(Conversation(client, server, replica.tcp, "TCP", each.tcp if each else None, resolver.first))
     return tuple(found)
-
-
-def _tried_each(look: Look, asked: Question) -> dict[str, Tried]:
-    """What the replicas answered, by address; none where that could not be tried, which leaves the configuration."""
-    try:
-        return {each.server: each for each in replicas_tried(look, asked)}
-    except Unestablished:
-        return {}
 
 
 def _pod(look: Look, service: Service, replica: Replica) -> Pod | None:

@@ -135,7 +135,7 @@ def calm_tries(look: Look, asked: Question) -> tuple[tuple[DnsAnswer, ...], floa
         [asks.lookup(resolver.pod, resolver.first, name, transport="UDP", attempt=n) for n in numbers]
         + [asks.lookup(resolver.pod, LOOPBACK, name, transport="UDP", attempt=n, port=NOBODY) for n in numbers]
     )
-    own = max((answer.milliseconds for answer in answers[CALM:] if answer.outcome == "refused"), default=0.0)
+    own = max(answer.milliseconds for answer in answers[CALM:])
     return tuple(answers[:CALM]), own
 
 
