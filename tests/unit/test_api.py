@@ -15,13 +15,16 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubectl_netdebug.causes.api_extensions import _DIAL
+from kubectl_netdebug.causes import asks
+from kubectl_netdebug.causes.api_extensions import _DIAL, deaf_kubelet
 from kubectl_netdebug.causes.api_rights import _REFUSED
+from kubectl_netdebug.causes.api_view import LOG_LINES
 from kubectl_netdebug.causes.mesh import mesh_of
 from kubectl_netdebug.causes.webhook import _FAILED, _short
 from kubectl_netdebug.kube.execution import ExecResult
 from kubectl_netdebug.kube.rim import WITHHELD, admit
 from kubectl_netdebug.model.facts import ApiCall, Known, PodToken, Unknown, Why, answer_to_json
+from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.pod import read_pod
 from kubectl_netdebug.net.api_spoken import Rule, read_api_reply, read_mounted
 from kubectl_netdebug.net.certificate import der_of, fingerprint, issued_by
@@ -262,3 +265,41 @@ def test_meshes_are_recognised_by_their_sidecar() -> None:
     assert (native.name, native.native, native.redirects) == ("Linkerd", True, True)
     assert mesh_of(_pod(["app", "proxy"], [])) is None
     assert mesh_of(None) is None
+
+
+def _client() -> Any:
+    return read_pod(
+        {
+            "metadata": {"name": "web", "namespace": "shop"},
+            "spec": {"containers": [{"name": "app"}], "nodeName": "node-1"},
+        }
+    )
+
+
+@pytest.mark.parametrize(("says", "trust"), [
+    ('Get "https://172.30.0.11:10250/containerLogs/shop/web/app": remote error: tls: internal error', True),
+    ('Get "https://172.30.0.11:10250/containerLogs/shop/web/app": x509: certificate is valid for 10.0.0.1', True),
+    ('Get "https://172.30.0.11:10250/containerLogs/shop/web/app": dial tcp 172.30.0.11:10250: connect: no route to host',
+     False),
+])  # fmt: skip
+def test_a_kubelet_that_cannot_be_asked_is_known_by_the_api_servers_words(says: str, trust: bool) -> None:
+    facts = {
+        asks.log_of(_client(), "app", lines=LOG_LINES).key: Unknown(Why.ERROR, says),
+        asks.pods_in("kube-system").key: Known({"items": [], "complete": True}),
+    }
+    deaf = deaf_kubelet(Look(facts), _client())
+    assert deaf is not None
+    assert (deaf.node, deaf.trust) == ("node-1", trust)
+
+
+@pytest.mark.parametrize("unknown", [
+    Unknown(Why.ERROR, 'container "app" in pod "web" is waiting to start: ContainerCreating'),
+    Unknown(Why.FORBIDDEN, "you may not get pods/log"),
+    Unknown(Why.TIMEOUT, "no answer within 10 s"),
+])  # fmt: skip
+def test_a_log_that_cannot_be_had_for_other_reasons_accuses_no_kubelet(unknown: Unknown) -> None:
+    facts = {
+        asks.log_of(_client(), "app", lines=LOG_LINES).key: unknown,
+        asks.pods_in("kube-system").key: Known({"items": [], "complete": True}),
+    }
+    assert deaf_kubelet(Look(facts), _client()) is None
