@@ -33,7 +33,7 @@ CLUSTERIP_EXHAUSTED = Cause(
 @explains(Hop.SERVICE, CLUSTERIP_EXHAUSTED)
 def clusterip_exhausted(look: Look, asked: Question) -> Finding | None:
     """The Service is not there, nothing alike is, and every Service range is full."""
-    if look(asks.the_service(asked)) is not None:
+    if not asked.service or look(asks.the_service(asked)) is not None:
         return None
     names = [s.name for s in look(asks.services_in(asked.namespace))]
     if difflib.get_close_matches(asked.service, names, n=1, cutoff=0.5):

@@ -145,7 +145,7 @@ WRONG_NAMESPACE = Cause(
 @explains(Hop.SERVICE, WRONG_NAMESPACE)
 def wrong_namespace(look: Look, asked: Question) -> Finding | None:
     """The name does not exist here and does exist elsewhere."""
-    if look(asks.the_service(asked)) is not None or namespace_is_missing(look, asked.namespace):
+    if not asked.service or look(asks.the_service(asked)) is not None or namespace_is_missing(look, asked.namespace):
         return None
     elsewhere = [s for s in look(asks.services_in("")) if s.name == asked.service and s.namespace != asked.namespace]
     fitting = [s for s in elsewhere if not asked.port or ports_asked(s, asked)] or elsewhere

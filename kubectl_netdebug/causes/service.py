@@ -31,7 +31,7 @@ SERVICE_MISSING = Cause(
 @explains(Hop.SERVICE, SERVICE_MISSING)
 def service_missing(look: Look, asked: Question) -> Finding | None:
     """The Service is not there; names close to it are."""
-    if look(asks.the_service(asked)) is not None:
+    if not asked.service or look(asks.the_service(asked)) is not None:
         return None
     if namespace_is_missing(look, asked.namespace):
         return _no_namespace(look, asked)
