@@ -279,7 +279,7 @@ def _client() -> Any:
 @pytest.mark.parametrize(("says", "trust"), [
     ('Get "https://172.30.0.11:10250/containerLogs/shop/web/app": remote error: tls: internal error', True),
     ('Get "https://172.30.0.11:10250/containerLogs/shop/web/app": x509: certificate is valid for 10.0.0.1', True),
-    ('Get "https://172.30.0.11:10250/containerLogs/shop": dial tcp 172.30.0.11:10250: connect: no route to host', False),
+    ('Get "https://172.30.0.11:10250/containerLogs/x": dial tcp 172.30.0.11:10250: connect: no route to host', False),
 ])  # fmt: skip
 def test_a_kubelet_that_cannot_be_asked_is_known_by_the_api_servers_words(says: str, trust: bool) -> None:
     facts = {
