@@ -90,4 +90,8 @@ RIGHTS = (
     Right("get", "", "pods", "what the DNS server complains of", subresource="log", scope=Scope.DNS),
     Right("get", "", "configmaps", "the DNS server's configuration", scope=Scope.DNS),
     Right("list", "apps", "deployments", "whether the DNS is scaled to 0", scope=Scope.DNS),
+    Right("list", "apps", "daemonsets", "a DNS server on every node", scope=Scope.DNS),
+    Right("get", "apps", "replicasets", "the Deployment behind a replica", scope=Scope.DNS),
+    Right("get", "rbac.authorization.k8s.io", "clusterroles", "what the DNS server may read", scope=Scope.CLUSTER),
+    Right("get", "rbac.authorization.k8s.io", "clusterrolebindings", "what it may read", scope=Scope.CLUSTER),
 )
