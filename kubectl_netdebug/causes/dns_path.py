@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from kubectl_netdebug.causes import asks
 from kubectl_netdebug.causes.dns_client import Resolver, resolver_of
-from kubectl_netdebug.causes.dns_cluster import PORT
 from kubectl_netdebug.causes.dns_state import cluster_dns
 from kubectl_netdebug.causes.dns_tried import Tried, dns_service, many_tries, replicas_tried, servers_tried, test_name
 from kubectl_netdebug.causes.registry import explains
@@ -149,13 +148,12 @@ TCP_BLOCKED = Cause(
 
 @explains(Hop.NAME_SERVERS, TCP_BLOCKED)
 def dns_tcp_blocked(look: Look, asked: Question) -> Finding | None:
-    """UDP is answered, and connections over TCP are not accepted, twice."""
+    """UDP is answered, and connections over TCP are not accepted, tried twice."""
     resolver, servers = resolver_of(look, asked), servers_tried(look, asked)
     if resolver is None or not servers or not servers[0].udp_works or not servers[0].tcp_fails:
         return None
     first = servers[0]
-    again = look(asks.connect(resolver.pod, first.server, PORT, attempt=1))
-    if again.outcome.connected or first.tcp is None:
+    if first.tcp is None:
         return None
     behind = [t for t in replicas_tried(look, asked) if t.tcp is not None]
     place = "somewhere between the Pod and the server"
@@ -168,7 +166,7 @@ def dns_tcp_blocked(look: Look, asked: Question) -> Finding | None:
         server=first.server,
         pod=resolver.pod.name,
         node=resolver.pod.node,
-        how=again.outcome.words,
+        how=first.tcp.outcome.words,
         place=place,
         saw=f"{first.server}: {first.words}",
         effect=Effect.DEGRADES,

@@ -199,7 +199,15 @@ def _questions(resolver: Resolver, servers: Sequence[tuple[str, int]], name: str
 
 
 def _tried(look: Look, resolver: Resolver, server: str, name: str, replica: Replica | None = None) -> Tried:
+    """What fails is tried once more, later: a busy node is late by itself."""
     udp_port, tcp_port = (replica.udp, replica.tcp) if replica else (PORT, PORT)
     answers = look.all(_questions(resolver, [(server, udp_port)], name))
+    if replica and all(answer.lost for answer in answers):
+        later = range(MANY, MANY + 2)
+        answers += look.all(
+            [asks.lookup(resolver.pod, server, name, transport="UDP", attempt=n, port=udp_port) for n in later]
+        )
     tcp = look.if_known(asks.connect(resolver.pod, server, tcp_port)) if tcp_port else None
+    if tcp is not None and not tcp.outcome.connected:
+        tcp = look.if_known(asks.connect(resolver.pod, server, tcp_port, attempt=1))
     return Tried(server, tuple(answers), tcp, replica)
