@@ -6,7 +6,7 @@ from kubectl_netdebug.causes import asks
 from kubectl_netdebug.causes.answers import answer_of
 from kubectl_netdebug.causes.controllers import class_of, controller_of
 from kubectl_netdebug.causes.external_record import record_of
-from kubectl_netdebug.causes.fronts import scheme_of, shown_certificate
+from kubectl_netdebug.causes.fronts import knocks, scheme_of, shown_certificate
 from kubectl_netdebug.causes.gateway import gateway_trouble, route_trouble
 from kubectl_netdebug.causes.incoming import inner, way
 from kubectl_netdebug.causes.ingress_rules import broken_backends
@@ -111,7 +111,10 @@ def answer(look: Look, asked: Question) -> Outcome:
         return _of_service(look, asked)
     got = answer_of(look, asked)
     if got is None:
-        return skipped("nothing answers")
+        silent = next((k for k in knocks(look, asked) if k.reply is not None), None)
+        if silent is None or silent.reply is None:
+            return skipped("nothing accepts connections")
+        return failed(f"{silent.front.place} accepts connections: {silent.reply.words}")
     saw = f"{got.front.place}: {got.reply.words}"
     if not got.bad:
         return passed(saw)
