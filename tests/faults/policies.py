@@ -112,6 +112,7 @@ def main() -> int:
 
 
 def _run(lab: Lab, sets: int, seed: int, began: float) -> int:
+    cluster = str(lab.variant())
     pods = _pods(lab)
     flows = [
         Flow(client.name, server.name, server.ip, port)
@@ -139,21 +140,25 @@ def _run(lab: Lab, sets: int, seed: int, began: float) -> int:
             if number % 20 == 19 or number == 0:
                 took = time.monotonic() - began
                 print(f"{took:.0f} s: {number + 1} sets, {compared} flows, {len(wrong)} disagreements", flush=True)
+            _store(cluster, seed, number + 1, compared, len(wrong), began)
     finally:
         for prober in (*probers.values(), watcher):
             prober.close()
+    return 1 if wrong else 0
+
+
+def _store(cluster: str, seed: int, sets: int, flows: int, disagreements: int, began: float) -> None:
+    """After every set, so that a run that is ended early counts for what it did."""
     summary = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "cluster": str(lab.variant()),
+        "cluster": cluster,
         "seed": seed,
         "sets": sets,
-        "flows": compared,
-        "disagreements": len(wrong),
+        "flows": flows,
+        "disagreements": disagreements,
         "seconds": round(time.monotonic() - began),
     }
     RESULT.write_text(json.dumps(summary, indent=1) + "\n")
-    print(json.dumps(summary))
-    return 1 if wrong else 0
 
 
 def _compare(

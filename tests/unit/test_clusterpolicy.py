@@ -127,7 +127,7 @@ def admin_verdict(*policies: dict[str, Any]) -> Denial | None:
     return denied_by_admin(Direction.INGRESS, PACKET, policies, "AdminNetworkPolicy")
 
 
-EVERYBODY = [{"namespaces": {}}]
+EVERYBODY: list[dict[str, Any]] = [{"namespaces": {}}]
 
 
 def test_administrators_policies() -> None:
