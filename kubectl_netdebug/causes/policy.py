@@ -18,7 +18,7 @@ from kubectl_netdebug.model.step import When
 INGRESS_DENY = Cause(
     code="np-ingress-default-deny",
     title="A NetworkPolicy isolates the server, and no rule admits the client",
-    says="{policies} isolates {server}, and no rule admits {client} on {where}.",
+    says="{server} is isolated by {policies}, and no rule admits {client} on {where}.",
     means="Every packet of this client is dropped before it reaches the Pod; others may be admitted.",
     symptom="Connections to one workload time out, by the Service and by the Pods' own addresses alike.",
     apart="The Pod's own node reaches it, because nodes are exempt; an application that is down refuses instead.",
@@ -38,7 +38,7 @@ def ingress_default_deny(look: Look, asked: Question, reading: Reading) -> Findi
 EGRESS_DENY = Cause(
     code="np-egress-default-deny",
     title="A NetworkPolicy isolates the client, and no rule lets it reach the destination",
-    says="{policies} isolates {client} for egress, and no rule admits {server} on {where}.",
+    says="{client} is isolated for egress by {policies}, and no rule admits {server} on {where}.",
     means="Every packet to that destination is dropped as it leaves the client.",
     symptom="One client times out towards a destination that other Pods reach.",
     apart="A firewall stops all Pods; here a Pod that no policy selects gets through from the same node.",
@@ -63,7 +63,7 @@ def blocked_names(look: Look, asked: Question) -> tuple[Judged, ...]:
 TYPES = Cause(
     code="np-policytypes",
     title="A policy for egress isolates ingress as well, because it names no policyTypes",
-    says="{policies} only speaks of egress, but without policyTypes it isolates {server} for ingress too.",
+    says="{server} is isolated for ingress too by {policies}, which only speaks of egress and names no policyTypes.",
     means="Nothing may connect to the Pods that it selects, although nobody meant to close them.",
     symptom="After an egress policy is added, the selected Pods can no longer be reached.",
     apart="A policy that is meant to close ingress says so in policyTypes.",

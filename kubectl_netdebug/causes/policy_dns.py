@@ -17,7 +17,7 @@ UNANSWERED = ("backend-partly-dead", "dns-pods-down", "dns-unreachable", "dns-re
 DNS_EGRESS = Cause(
     code="np-dns-egress-blocked",
     title="A NetworkPolicy keeps the client from asking for names",
-    says="{policies} isolates {client} for egress, and no rule admits {where} to the cluster's DNS ({server}).",
+    says="{client} is isolated for egress by {policies}, and no rule admits {where} to the cluster's DNS ({server}).",
     means="Every lookup ends in a timeout, so the client reaches nothing by name, whatever else it may connect to.",
     symptom="Names time out, and addresses work.",
     apart="Other Pods resolve the same names; with DNS down none does.",
@@ -45,7 +45,7 @@ def _admit_dns(look: Look, asked: Question, reading: Reading) -> Fix:
 DNS_UDP_ONLY = Cause(
     code="np-dns-udp-only",
     title="A NetworkPolicy admits DNS over UDP alone",
-    says="{policies} lets {client} ask {server} over UDP, and no rule admits {where}.",
+    says="{client} may ask {server} over UDP by {policies}, and no rule admits {where}.",
     means="Answers that do not fit into a UDP packet are asked for again over TCP, and that times out.",
     symptom="Most names resolve; those with long answers hang.",
     apart="The same question is answered over UDP, truncated.",
@@ -75,7 +75,7 @@ def dns_udp_only(look: Look, asked: Question, reading: Reading) -> Finding | Non
 DNS_INGRESS = Cause(
     code="np-coredns-ingress",
     title="A NetworkPolicy isolates the cluster's DNS",
-    says="{policies} isolates {server}, and no rule admits {client} on {where}.",
+    says="{server} is isolated by {policies}, and no rule admits {client} on {where}.",
     means="Clients that no rule admits cannot resolve any name, so nearly everything in their namespaces fails.",
     symptom="DNS times out for all namespaces or for some, while its Pods are well.",
     apart="The node of a DNS Pod still reaches it, since nodes are exempt; with DNS down nobody does.",
@@ -103,7 +103,7 @@ def coredns_ingress(look: Look, asked: Question, reading: Reading) -> Finding | 
 API_EGRESS = Cause(
     code="np-api-egress",
     title="A NetworkPolicy keeps the client from the API server",
-    says="{policies} isolates {client} for egress, and no rule admits the API server at {real}.",
+    says="{client} is isolated for egress by {policies}, and no rule admits the API server at {real}.",
     means="The address of Service default/kubernetes is replaced by {real} before policies look at it, so a rule has "
     "to admit that.",
     symptom="Controllers and operators time out at the API server; other Pods reach it.",
