@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 
 from kubectl_netdebug.causes import asks
@@ -315,13 +316,16 @@ def nonmasquerade_range(look: Look, address: str) -> str:
 
 
 def _listed(text: str) -> list[str]:
-    """The networks of a YAML or JSON list, up to the next key."""
+    """The networks of what follows the key: a list in brackets, or lines that begin with a dash."""
+    inline = re.match(r'"?\s*:\s*\[([^\]]*)\]', text)
+    if inline:
+        return re.findall(r"[0-9A-Fa-f:.]+/\d+", inline[1])
     found = []
-    for line in text.lstrip(":").splitlines():
-        words = line.replace("[", " ").replace("]", " ").replace(",", " ").replace('"', " ").replace("'", " ").split()
-        if any(word.endswith(":") and "/" not in word for word in words):
+    for line in text.splitlines()[1:]:
+        entry = re.match(r"""\s*-\s*["']?([0-9A-Fa-f:.]+/\d+)""", line)
+        if entry is None:
             break
-        found += [word for word in words if "/" in word]
+        found.append(entry[1])
     return found
 
 
