@@ -34,8 +34,10 @@ def test_routes_of_both_families() -> None:
 def test_the_most_specific_route_is_taken() -> None:
     routes = read_routes(ROUTES)
     near, far = route_to(routes, "10.244.3.9"), route_to(routes, "203.0.113.10")
-    assert near is not None and not near.default
-    assert far is not None and far.gateway == "10.244.3.1"
+    assert near is not None
+    assert not near.default
+    assert far is not None
+    assert far.gateway == "10.244.3.1"
     assert route_to(routes[1:], "203.0.113.10") is None
     assert route_to(routes, "2001:db8::1") is None
 
