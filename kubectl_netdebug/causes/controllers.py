@@ -74,7 +74,33 @@ def program_of(look: Look, ingress: Ingress) -> str:
 def controller_of(look: Look, ingress: Ingress) -> Controller | None:
     """The controller that should serve an Ingress, where it is a known one and the cluster may be searched for it."""
     program = program_of(look, ingress)
-    return controller_called(look, program) if program else None
+    found = controller_called(look, program) if program else None
+    cls = class_of(look, ingress)
+    return _for_class(found, (cls.name, cls.controller)) if found and cls else found
+
+
+def _for_class(found: Controller, names: tuple[str, str]) -> Controller:
+    """Of several installations, the one that is told to serve this class; all where none is told so."""
+    told = tuple(w for w in found.workloads if any(_names_class(word, names) for word in _arguments(w)))
+    if not told:
+        return found
+    pods = tuple(pod for pod in found.pods if any(_makes(w, pod) for w in told))
+    return Controller(found.program, pods, told)
+
+
+def _names_class(word: str, names: tuple[str, str]) -> bool:
+    option, _, value = word.partition("=")
+    return "class" in option.lower() and value in names
+
+
+def _arguments(workload: Mapping[str, Any]) -> list[str]:
+    containers = tree.entries(workload, "spec", "template", "spec", "containers")
+    return [word for container in containers for word in tree.strings(container, "args")]
+
+
+def _makes(workload: Mapping[str, Any], pod: Pod) -> bool:
+    selector = tree.labels(workload, "spec", "selector", "matchLabels")
+    return pod.namespace == tree.text(workload, "metadata", "namespace") and selector.items() <= pod.labels.items()
 
 
 def controller_called(look: Look, program: str) -> Controller | None:
