@@ -28,6 +28,12 @@ SOME, MANY = 8, 20
 
 COUNTERS = "/proc/net/netstat"
 
+SLOW = 1000.0
+"""Milliseconds to the first byte after which a server counts as slow."""
+
+QUICK = 3.0
+"""So many times shorter has everything before the first byte to be for the network (and this machine) to be well."""
+
 SYN_AGAIN = "TCPSynRetrans"
 
 REPEATED = 900.0
@@ -52,6 +58,12 @@ class Speed:
         A connect that is merely late says nothing: the machine may be busy.
         """
         return bool(self.sent_again) and bool(self.lost + self.repeated)
+
+    @property
+    def slow(self) -> bool:
+        """The server is what is slow: its first byte takes long, and all before it much less."""
+        before = max(self.connect, self.tls or 0.0)
+        return self.first_byte is not None and self.first_byte >= max(SLOW, QUICK * before)
 
     @property
     def tries(self) -> int:

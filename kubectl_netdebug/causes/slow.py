@@ -6,7 +6,7 @@ import re
 
 from kubectl_netdebug.causes import asks
 from kubectl_netdebug.causes.backends import Backend, client_pod
-from kubectl_netdebug.causes.outside_speed import Speed, measured
+from kubectl_netdebug.causes.outside_speed import REPEATED, Speed, measured
 from kubectl_netdebug.causes.outside_way import is_outside
 from kubectl_netdebug.causes.owners import is_patchable, owner_of, template_path
 from kubectl_netdebug.causes.pods_speed import accepting, speed_of_pod
@@ -20,12 +20,6 @@ from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects import tree
 from kubectl_netdebug.model.objects.pod import Container, Pod
 from kubectl_netdebug.model.question import Question
-
-SLOW = 1000.0
-"""Milliseconds to the first byte after which an application counts as slow."""
-
-QUICK = 3.0
-"""So many times shorter than the wait for the first byte a connect has to be for the network to be well."""
 
 CPU_FILES = ("/sys/fs/cgroup/cpu.stat", "/sys/fs/cgroup/cpu/cpu.stat")
 """Where a container finds its own counters, with control groups of version 2 and 1."""
@@ -48,7 +42,7 @@ def packet_loss(look: Look, asked: Question) -> Finding | None:
     if speed is None or not speed.lossy:
         return None
     client = client_pod(look, asked)
-    late = sorted(f"{a.milliseconds / 1000:.1f} s" for a in speed.connects if a.milliseconds >= SLOW)
+    late = sorted(f"{a.milliseconds / 1000:.1f} s" for a in speed.connects if a.milliseconds >= REPEATED)
     return PACKET_LOSS.confirmed(
         at=client.at,
         bad=speed.lost + speed.repeated,
@@ -78,7 +72,7 @@ THROTTLED = Cause(
 def app_throttled(look: Look, asked: Question) -> Finding | None:
     """A slow first byte, a CPU limit, and a counter of throttled periods that rises during one request."""
     backend, speed = accepting(look, asked), speed_of_pod(look, asked)
-    if backend is None or speed is None or not _slow(speed):
+    if backend is None or speed is None or not speed.slow:
         return None
     pod = look(asks.pod_named(asked.namespace, backend.pod))
     container = container_for(pod, backend.port, backend.protocol) if pod else None
@@ -147,7 +141,7 @@ SLOW_SERVER = Cause(
 def slow_first_byte(look: Look, asked: Question) -> Finding | None:
     """The wait for the first byte is long and everything before it short."""
     speed, where = _measured(look, asked)
-    if speed is None or not _slow(speed) or speed.first_byte is None:
+    if speed is None or not speed.slow or speed.first_byte is None:
         return None
     at = ObjectRef("Host", "", asked.host) if asked.host else ObjectRef("Pod", asked.namespace, asked.pod)
     return SLOW_SERVER.confirmed(
@@ -165,7 +159,3 @@ def _measured(look: Look, asked: Question) -> tuple[Speed | None, str]:
         return measured(look, asked), f"{asked.host}:{asked.port}"
     backend = accepting(look, asked)
     return (speed_of_pod(look, asked), backend.label) if backend else (None, "")
-
-
-def _slow(speed: Speed) -> bool:
-    return speed.first_byte is not None and speed.first_byte >= SLOW and speed.first_byte >= QUICK * speed.connect

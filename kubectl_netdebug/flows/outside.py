@@ -33,9 +33,6 @@ from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.model.step import Flow, Step
 
-SLOW_ANSWER = 1000.0
-"""Milliseconds to the first byte after which a server counts as slow."""
-
 
 def pod_to_outside_flow() -> Flow:
     """The steps in the order of the path."""
@@ -160,5 +157,4 @@ def _speed(look: Look, asked: Question) -> Outcome:
     found = measured(look, asked)
     if found is None:
         return skipped("nothing to measure")
-    slow = found.first_byte is not None and found.first_byte >= SLOW_ANSWER
-    return warned(found.words) if found.lossy or slow else passed(found.words)
+    return warned(found.words) if found.lossy or found.slow else passed(found.words)
