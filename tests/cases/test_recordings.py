@@ -27,7 +27,14 @@ SECRETS = {
     "a bootstrap token": re.compile(r"(?<!\"name\":\")\b[a-z0-9]{6}\.[a-z0-9]{16}\b"),
     "a bearer token": re.compile(r"[Bb]earer [A-Za-z0-9._~+/-]{8,}"),
 }
-ENVIRONMENT_MAY_SHOW = {"http_proxy", "https_proxy", "no_proxy", "all_proxy"}
+ENVIRONMENT_MAY_SHOW = {
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "all_proxy",
+    "kubernetes_service_host",
+    "kubernetes_service_port",
+}
 
 each_recording = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name.removesuffix(".json.gz"))
 
