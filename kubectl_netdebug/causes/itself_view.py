@@ -13,7 +13,7 @@ from kubectl_netdebug.model.objects.service import Service
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.net.outcome import Attempt
 
-FOR_EACH = 6
+FOR_EACH = 8
 """Connects for each backend of a Service: so seldom is one of three never chosen that it does not matter."""
 
 MOST_CONNECTS = 48
