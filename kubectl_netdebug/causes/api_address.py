@@ -239,7 +239,7 @@ VIP_LOST = Cause(
     means="In-cluster clients on that node do not reach the API server; others are well.",
     symptom="dial tcp of the Service address times out or is unreachable; the API server's own address works.",
     apart="Where the API server's own address fails as well, the way there is blocked.",
-    mend="See how kube-proxy does on that node ({health} there, its log), and restart it; iptables-save or nft list "
+    mend="See how kube-proxy does on that node (its healthz there, its log), and restart it; iptables-save or nft list "
     "ruleset on the node decide what is missing.",
 )
 

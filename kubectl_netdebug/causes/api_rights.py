@@ -118,7 +118,7 @@ RBAC_403 = Cause(
     title="The Pod's ServiceAccount lacks a right",
     says="ServiceAccount {account} may not {what}, and {pod} tries.",
     means="The API server answers that call with 403 Forbidden; the way there and the token are well.",
-    symptom="403 Forbidden: User system:serviceaccount:… cannot … resource …",
+    symptom="403 Forbidden: User system:serviceaccount:… cannot … resource ….",
     apart="401 means that the token is not taken; a 403 for system:anonymous that none is sent; one that says 'denied "
     "the request' comes from an admission webhook.",
     mend="Grant that right with a Role and a RoleBinding, or bind the Role that exists.",

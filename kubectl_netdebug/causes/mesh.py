@@ -65,7 +65,6 @@ SIDECAR_NOT_READY = Cause(
     explains=(
         "endpoints-not-ready",
         "readiness-probe-wrong",
-        "readiness-says-no",
         "pod-crashloop",
         "backend-partly-dead",
     ),

@@ -27,6 +27,7 @@ from kubectl_netdebug.model.objects import tree
 from kubectl_netdebug.model.objects.pod import Pod
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.model.step import When
+from kubectl_netdebug.net.address import is_address
 from kubectl_netdebug.net.certificate import covers
 from kubectl_netdebug.net.spoken import Certificate, TlsAnswer
 
@@ -52,7 +53,13 @@ def complaint(look: Look, asked: Question) -> str:
     answer = _shown(look, asked)
     if answer is None or answer.certificate is None:
         return ""
-    return _out_of_date(answer.certificate, look(asks.now())) or _for_another(answer.certificate, asked.host)
+    dated = _out_of_date(answer.certificate, look(asks.now()))
+    return dated or (_for_another(answer.certificate, asked.host) if _named(asked) else "")
+
+
+def _named(asked: Question) -> bool:
+    """A bare address and port say nothing of the name that clients send in their greeting; a URL does."""
+    return bool(asked.scheme) or not is_address(asked.host)
 
 
 def _shown(look: Look, asked: Question) -> TlsAnswer | None:

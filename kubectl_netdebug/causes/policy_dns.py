@@ -12,7 +12,7 @@ from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.policy import Direction
 from kubectl_netdebug.model.question import Question
 
-UNANSWERED = ("backend-partly-dead", "dns-pods-down", "dns-unreachable", "dns-replica-dead")
+UNANSWERED = ("backend-partly-dead", "dns-pods-down", "dns-udp-dropped", "dns-one-replica-broken")
 
 DNS_EGRESS = Cause(
     code="np-dns-egress-blocked",

@@ -32,6 +32,7 @@ PACKET_LOSS = Cause(
     symptom="Varied delays of 1, 3 or 7 s, some timeouts; most requests are quick.",
     apart="A slow application lets connects through at once and makes the first byte wait.",
     mend="Look where packets are dropped between the two nodes: error counters of the links, dropping rules.",
+    explains=("slow-first-byte",),
 )
 
 

@@ -36,8 +36,8 @@ class Recording:
     versions: Mapping[str, str] = field(default_factory=dict)
     cluster_flags: tuple[str, ...] = ()
     changes: tuple[Mapping[str, Any], ...] = ()
-    notes: tuple[str, ...] = ()
     case: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
         """The file's content: gzip over JSON, the same bytes for the same recording."""

@@ -93,7 +93,7 @@ def _withhold_in(container: dict[str, Any]) -> None:
 
 
 def _left_out_policy_types(last_applied: Any) -> bool:
-    """Whether this is a NetworkPolicy whose author wrote no `policyTypes`: the API fills them in, and nothing else tells."""
+    """Whether this is a NetworkPolicy whose author wrote no `policyTypes`, which the API fills in without a trace."""
     if not isinstance(last_applied, str) or '"kind":"NetworkPolicy"' not in last_applied:
         return False
     return '"egress":[' in last_applied and '"policyTypes"' not in last_applied

@@ -19,6 +19,7 @@ json_values = st.recursive(
 )
 
 _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {str: st.text(), int: st.integers(), bool: st.booleans()}
+_BY_TYPE[tuple[str, ...]] = st.lists(st.text(), max_size=3).map(tuple)
 
 
 @st.composite
