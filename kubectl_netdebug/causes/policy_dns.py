@@ -12,7 +12,13 @@ from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.policy import Direction
 from kubectl_netdebug.model.question import Question
 
-UNANSWERED = ("backend-partly-dead", "dns-pods-down", "dns-udp-dropped", "dns-one-replica-broken")
+UNANSWERED = (
+    "backend-partly-dead",
+    "dns-pods-down",
+    "dns-udp-dropped",
+    "dns-one-replica-broken",
+    "service-name-unresolved",
+)
 
 DNS_EGRESS = Cause(
     code="np-dns-egress-blocked",

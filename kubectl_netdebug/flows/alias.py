@@ -1,10 +1,11 @@
-"""Steps for an ExternalName Service: its name has to lead to an address, and that address has to accept."""
+"""The name of a Service, and for an ExternalName Service the address that it leads to."""
 
 from __future__ import annotations
 
 from kubectl_netdebug.causes import asks
 from kubectl_netdebug.causes.alias_path import alias_asked, resolve, tried_target
 from kubectl_netdebug.causes.backends import client_pod
+from kubectl_netdebug.causes.client_name import service_name
 from kubectl_netdebug.causes.handmade import family_of
 from kubectl_netdebug.flows.reach import judge
 from kubectl_netdebug.model.hop import Outcome, failed, passed, skipped, unknown
@@ -13,12 +14,12 @@ from kubectl_netdebug.model.question import Question
 
 
 def name(look: Look, asked: Question) -> Outcome:
-    """Whether the alias resolves at the client's own name server."""
+    """Whether the alias, or the name of any other Service, resolves at the client's own name server."""
     if look(asks.the_service(asked)) is None:
         return skipped("there is no Service")
     service = alias_asked(look, asked)
     if service is None:
-        return skipped("not an alias")
+        return _plain_name(look, asked)
     if family_of(service.external_name):
         return failed(f"externalName {service.external_name} is an address, not a name")
     resolved = resolve(look, client_pod(look, asked), service)
@@ -28,6 +29,16 @@ def name(look: Look, asked: Question) -> Outcome:
         return unknown(f"name server {resolved.server}: {resolved.answer.words}")
     saw = f"{service.external_name}: {resolved.answer.words}"
     return passed(saw) if resolved.address else failed(saw)
+
+
+def _plain_name(look: Look, asked: Question) -> Outcome:
+    """Not the name but the address is what the other steps use, so this one is asked where a client was named."""
+    looked = service_name(look, asked)
+    if looked is None:
+        return skipped("not asked: no client was named, or none can be asked")
+    if not looked.leads_there:
+        return failed(f"{looked.name}: {looked.words}")
+    return passed(f"{looked.name} is {', '.join(looked.found.addresses[:3])}")
 
 
 def target(look: Look, asked: Question) -> Outcome:
