@@ -13,10 +13,7 @@ from kubectl_netdebug.model.objects.policy import Direction
 from kubectl_netdebug.model.question import Question
 
 UNANSWERED = (
-    "backend-partly-dead",
-    "dns-pods-down",
-    "dns-udp-dropped",
-    "dns-one-replica-broken",
+    *("backend-partly-dead", "dns-pods-down", "dns-udp-dropped", "dns-tcp-blocked", "dns-one-replica-broken"),
     "service-name-unresolved",
 )
 
@@ -56,6 +53,7 @@ DNS_UDP_ONLY = Cause(
     symptom="Most names resolve; those with long answers hang.",
     apart="The same question is answered over UDP, truncated.",
     mend="Admit port 53 over TCP beside UDP.",
+    explains=("dns-tcp-blocked",),
 )
 
 
