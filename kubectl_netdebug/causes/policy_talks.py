@@ -45,10 +45,7 @@ def names_first(look: Look, asked: Question) -> tuple[Conversation, ...]:
 
 
 def _elsewhere(module: str, function: str) -> Talks:
-    try:
-        found = importlib.import_module(f"kubectl_netdebug.causes.{module}")
-    except ModuleNotFoundError:
-        return lambda look, asked: ()
+    found = importlib.import_module(f"kubectl_netdebug.causes.{module}")
     return cast(Talks, getattr(found, function))
 
 
