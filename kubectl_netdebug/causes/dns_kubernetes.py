@@ -21,7 +21,7 @@ from kubectl_netdebug.causes.dns_state import (
 from kubectl_netdebug.causes.dns_tried import servers_tried
 from kubectl_netdebug.causes.registry import explains
 from kubectl_netdebug.model.command import Command, Fix, Risk, apply, json_patch, kubectl
-from kubectl_netdebug.model.finding import Cause, Finding, ObjectRef
+from kubectl_netdebug.model.finding import Cause, Confidence, Finding, ObjectRef
 from kubectl_netdebug.model.hop import Hop
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects import tree
@@ -31,6 +31,7 @@ from kubectl_netdebug.model.step import When
 from kubectl_netdebug.net.text import sanitise
 
 LINES = 80
+API_PORT = 443
 
 FORBIDDEN = re.compile(
     r'(\w[\w.]*) is forbidden: User "(system:serviceaccount:[^"\n]+)" cannot (\w+) '
@@ -39,6 +40,8 @@ FORBIDDEN = re.compile(
 NO_API = re.compile(
     r'(?:dial tcp [^\s"]+: (?:i/o timeout|connect: [a-z ]+)|net/http: TLS handshake timeout|x509: [^"\n]{1,120})'
 )
+WAITING = re.compile(r'(?:Plugins not ready|Still waiting on): [^\n]*"?kubernetes')
+"""What CoreDNS repeats until it has read the cluster's objects for the first time."""
 
 RBAC = Cause(
     code="dns-rbac",
@@ -146,14 +149,37 @@ def dns_api_unreachable(look: Look, asked: Question) -> Finding | None:
         return None
     log = look.if_known(asks.log_of(waiting, dns.workload.container_name, lines=LINES)) or ""
     errors = NO_API.findall("\n".join(line for line in log.splitlines() if "kubernetes" in line or "reflector" in line))
-    if not errors or FORBIDDEN.search(log):
+    if FORBIDDEN.search(log):
         return None
-    return API_UNREACHABLE.confirmed(
+    if errors:
+        error = sanitise(errors[-1], 120)
+        return _unreachable(dns, waiting, Confidence.CONFIRMED, error, f"log of {waiting.name}: {error}")
+    return _without_words(look, dns, waiting) if WAITING.search(log) else None
+
+
+def _without_words(look: Look, dns: ClusterDns, waiting: Pod) -> Finding | None:
+    """It waits and does not say for what: it tries again what is refused without a line in its log."""
+    api = look.if_known(asks.service_named("default", "kubernetes"))
+    if api is None or not api.address:
+        return None
+    own, client = look.all_known([asks.connect(pod, api.address, API_PORT) for pod in (waiting, dns.resolver.pod)])
+    seen = own or client
+    if seen is None or seen.outcome.connected:
+        return None
+    error = f"{api.address}:{API_PORT} {seen.outcome.words}"
+    whose = waiting if own else dns.resolver.pod
+    saw = (f"log of {waiting.name}: Plugins not ready: kubernetes", f"{whose.name} → {error}")
+    return _unreachable(dns, waiting, Confidence.CONFIRMED if own else Confidence.LIKELY, error, *saw)
+
+
+def _unreachable(dns: ClusterDns, waiting: Pod, confidence: Confidence, error: str, *saw: str) -> Finding:
+    found = API_UNREACHABLE.confirmed if confidence is Confidence.CONFIRMED else API_UNREACHABLE.likely
+    return found(
         at=waiting.at,
         pod=waiting.name,
         node=waiting.node,
-        error=sanitise(errors[-1], 120),
-        saw=f"log of {waiting.name}: {sanitise(errors[-1], 120)}",
+        error=error,
+        saw=saw,
         effect=dns.effect,
         fix=Fix(
             "follow its way to the API server",
@@ -175,6 +201,7 @@ DOMAIN_MISMATCH = Cause(
     symptom="Every cluster name is NXDOMAIN or fails, while CoreDNS is Ready and answers.",
     apart="Without rights or without the API, CoreDNS answers SERVFAIL and is not Ready.",
     mend="Give the plugin kubernetes the domain of kubelet's clusterDomain, or change clusterDomain on every node.",
+    explains=("dns-no-such-name",),
 )
 
 

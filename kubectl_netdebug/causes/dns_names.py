@@ -57,18 +57,25 @@ def named_service(asked: Question, resolver: Resolver, domain: str) -> tuple[str
     return None
 
 
-def service_meant(look: Look, asked: Question) -> tuple[Service, str] | None:
-    """The Service of the cluster that the name is written for, and what stands before its name; None: there is none."""
+def places_meant(look: Look, asked: Question) -> tuple[tuple[str, str, str], ...]:
+    """(namespace, Service, what stands before it) of each Service that the name could be written for."""
     resolver = resolver_of(look, asked)
     if resolver is None or not asked.host or is_address(asked.host):
-        return None
+        return ()
     named = named_service(asked, resolver, cluster_domain(look, resolver.conf))
     labels = asked.host.rstrip(".").lower().split(".")
-    places = [named] if named else []
-    if named is None and 2 <= len(labels) <= 3:
-        places = [
-            (labels[-1], labels[-2], ".".join(labels[:-2])),
-            (resolver.pod.namespace, labels[-1], ".".join(labels[:-1])),
-        ]
+    if named is not None:
+        return (named,)
+    if not 2 <= len(labels) <= 3:
+        return ()
+    return (
+        (labels[-1], labels[-2], ".".join(labels[:-2])),
+        (resolver.pod.namespace, labels[-1], ".".join(labels[:-1])),
+    )
+
+
+def service_meant(look: Look, asked: Question) -> tuple[Service, str] | None:
+    """The Service of the cluster that the name is written for, and what stands before its name; None: there is none."""
+    places = places_meant(look, asked)
     found = look.all([asks.service_named(namespace, name) for namespace, name, _ in places])
     return next(((s, before) for s, (_, _, before) in zip(found, places, strict=True) if s is not None), None)

@@ -141,6 +141,7 @@ RESOLV_LIMITS = Cause(
     symptom="Some short names fail; an event DNSConfigForming says that limits were exceeded.",
     apart="The domain stands in the Pod's dnsConfig or the node's resolv.conf and not in that of the Pod.",
     mend="Shorten the list: at most 3 name servers, and 32 search domains of 2048 characters together.",
+    explains=("dns-no-such-name",),
 )
 
 

@@ -101,7 +101,7 @@ SERVICE_NAME = Cause(
     symptom="pod-0.SERVICE is NXDOMAIN though Pod and Service are there and Ready.",
     apart="Where Pods are merely not Ready, serviceName and Service agree.",
     mend="Name the headless Service in serviceName of the StatefulSet; other Pods need hostname and subdomain.",
-    explains=("dns-headless-not-ready",),
+    explains=("dns-headless-not-ready", "dns-no-such-name"),
 )
 
 
@@ -229,6 +229,7 @@ OVERRIDE = Cause(
     symptom="A name leads to another address in Pods than on their nodes, or does not exist there.",
     apart="Where the whole zone is forwarded elsewhere, its server gives that answer.",
     mend="Take the rule out of the Corefile if nobody wants it any more.",
+    explains=("dns-no-such-name",),
 )
 
 RULES = ("hosts", "template", "rewrite", "file")

@@ -146,7 +146,7 @@ PORT_WRONG = Cause(
 def dns_service_port_wrong(look: Look, asked: Question) -> Finding | None:
     """A port is not declared, or its target is none on which the Corefile makes CoreDNS listen."""
     dns = cluster_dns(look, asked)
-    if dns is None or dns.service is None or not dns.service.address:
+    if dns is None or dns.service is None or not dns.service.address or not _is_asked(dns):
         return None
     service = dns.service
     ports = {p.protocol: p for p in service.ports if p.port == PORT}
@@ -162,6 +162,12 @@ def dns_service_port_wrong(look: Look, asked: Question) -> Finding | None:
             fix = Fix(f"send it to {wrong[1]}", json_patch("service", service.name, [value], service.namespace))
             return _port_finding(service, f"sends {PORT}/{protocol} to {wrong[0]}", costs, effect, fix)
     return None
+
+
+def _is_asked(dns: ClusterDns) -> bool:
+    """Whether the client depends on that very Service: it has the address that is asked, or a cache asks it."""
+    first, service = dns.resolver.first, dns.service
+    return service is not None and (is_local_cache(first) or first in (service.cluster_ip, *service.cluster_ips))
 
 
 def _port_finding(service: Service, wrong: str, costs: str, effect: Effect, fix: Fix) -> Finding:

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubectl_netdebug.causes.dns_cluster import Config
+from kubectl_netdebug.causes.dns_kubernetes import WAITING
+from kubectl_netdebug.causes.dns_missing import nearest_service
 from kubectl_netdebug.causes.dns_outside import FAILURE, UPSTREAM, forward_for
 from kubectl_netdebug.causes.dns_state import with_line, with_lines_before
 from kubectl_netdebug.engine.run import Engine
@@ -16,6 +18,7 @@ from kubectl_netdebug.engine.source import Job
 from kubectl_netdebug.flows.dns import dns_flow
 from kubectl_netdebug.model.facts import Answer, FactKey, Known, Lookup, Unknown, Why
 from kubectl_netdebug.model.finding import ObjectRef
+from kubectl_netdebug.model.objects.service import Service, read_service
 from kubectl_netdebug.model.question import FlowName, Question, Source, SourceKind
 from kubectl_netdebug.net.corefile import parse_corefile
 from tests.unit.anything import json_values, objects
@@ -97,3 +100,28 @@ def test_odd_facts_are_no_defect(values: list[Any], host: str) -> None:
 
     question = Question(FlowName.DNS, "shop", source=Source(SourceKind.POD, "shop", "web-1"), host=host)
     Engine(question, dns_flow(), AtOnce(answer), facts={}, strict=True).run()
+
+
+def service(namespace: str, name: str) -> Service:
+    found = read_service({"metadata": {"namespace": namespace, "name": name}})
+    assert found is not None
+    return found
+
+
+def test_the_service_that_was_probably_meant() -> None:
+    services = [service("shop", "cart"), service("shop", "checkout"), service("bank", "ledger"), service("lab", "cart")]
+    assert nearest_service(services, "shop", "chekout") == ("checkout", "shop")
+    assert nearest_service(services, "shop", "ledger") == ("ledger", "bank")
+    assert nearest_service(services, "shopp", "cart") == ("cart", "shop")
+    assert nearest_service(services, "elsewhere", "cart") is None
+    assert nearest_service(services, "shop", "www") is None
+
+
+def test_coredns_that_waits_says_so() -> None:
+    for line in (
+        '[INFO] plugin/ready: Plugins not ready: "kubernetes"',
+        '[INFO] plugin/ready: Still waiting on: "kubernetes"',
+        '[INFO] plugin/ready: Plugins not ready: "forward,kubernetes"',
+    ):
+        assert WAITING.search(line)
+    assert not WAITING.search('[INFO] plugin/ready: Plugins not ready: "erratic"')
