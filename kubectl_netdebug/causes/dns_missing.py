@@ -72,8 +72,8 @@ def dns_no_such_name(look: Look, asked: Question) -> Finding | None:
         servers=f"name server {resolver.first}",
         why=f", and {why}" if why else "",
         closest=f"; closest: {nearest}" if nearest else "",
-        pod=resolver.pod.name,
-        private="" if sure else "; if others resolve it, it is in a zone that this server is not told about",
+        pod=f"Pod {resolver.pod.name}",
+        private="" if sure or why else "; if others resolve it, it is in a zone that this server is not told about",
         saw=(
             f"{resolver.first}, asked twice: {', '.join(shown[:4])}: NXDOMAIN",
             *(f"{server}: {answer.words}" for (server, _), answer in zip(others, elsewhere, strict=True)),
@@ -126,8 +126,8 @@ def _among_services(
     services = everywhere if everywhere is not None else look.if_known(asks.services_in(namespace)) or ()
     sure = named_service(asked, resolver, domain) is not None
     missing = namespace_is_missing(look, namespace)
-    if not sure and missing:
-        return "", ""
+    if not sure and missing and not _alike(namespace, (s.namespace for s in services if s.name == name)):
+        return "", ""  # a name outside, as far as anybody can tell
     nearest = nearest_service(services, namespace, name)
     why = f"there is no namespace {namespace}" if missing else f"namespace {namespace} has no Service {name}"
     if nearest is None:
@@ -135,7 +135,7 @@ def _among_services(
     close, there = nearest
     words = [before, close] if before else [close]
     full = asked.host.rstrip(".").lower().endswith(f".{domain}")
-    if there != resolver.pod.namespace or full:
+    if there != resolver.pod.namespace or full or not sure:
         words.append(there)
     return why, ".".join((*words, "svc", domain) if full else words)
 
@@ -144,11 +144,16 @@ def nearest_service(services: Iterable[Service], namespace: str, name: str) -> t
     """(name, namespace) of the Service that was probably meant: the same name elsewhere, else nearly the same there."""
     services = tuple(services)
     spaces = [s.namespace for s in services if s.name == name]
-    likely = difflib.get_close_matches(namespace, spaces, n=1, cutoff=0.6) or (spaces if len(spaces) == 1 else [])
+    likely = _alike(namespace, spaces) or (spaces[0] if len(spaces) == 1 else "")
     if likely:
-        return name, likely[0]
-    close = difflib.get_close_matches(name, [s.name for s in services if s.namespace == namespace], n=1, cutoff=0.6)
-    return (close[0], namespace) if close else None
+        return name, likely
+    close = _alike(name, (s.name for s in services if s.namespace == namespace))
+    return (close, namespace) if close else None
+
+
+def _alike(word: str, words: Iterable[str]) -> str:
+    """The likest of the words, or ''."""
+    return next(iter(difflib.get_close_matches(word, sorted({*words}), n=1, cutoff=0.6)), "")
 
 
 def _ask_about(name: str, resolver: Resolver) -> Fix:
