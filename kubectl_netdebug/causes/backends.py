@@ -173,7 +173,8 @@ def live_pods(pods: tuple[Pod, ...]) -> tuple[Pod, ...]:
 def client_pod(look: Look, asked: Question) -> Pod:
     """The Pod to probe from: the one asked for, else one of the namespace, rather no backend, none kept out by policy.
 
-    Leaves the asking function where probes are not allowed or no Pod can serve.
+    A client outside stands in no Pod, so any will do to see how it is behind the way in. Leaves the asking function
+    where probes are not allowed or no Pod can serve.
     """
     look(asks.may_probe())
     if asked.source.kind is SourceKind.POD:
@@ -182,7 +183,7 @@ def client_pod(look: Look, asked: Question) -> Pod:
     if asked.flow is FlowName.POD_TO_ITSELF:
         return _itself(look, asked)
     candidates = [pod for pod in look(asks.pods_in(namespace)) if can_host_probe(pod)]
-    if asked.source.kind is not SourceKind.ANY:
+    if asked.source.kind not in (SourceKind.ANY, SourceKind.OUTSIDE):
         candidates = [pod for pod in candidates if _belongs_to(pod, asked.source)]
     if not candidates:
         whose = f"of {asked.source} " if asked.source.name else ""
