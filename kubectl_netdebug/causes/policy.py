@@ -43,7 +43,7 @@ EGRESS_DENY = Cause(
     symptom="One client times out towards a destination that other Pods reach.",
     apart="A firewall stops all Pods; here a Pod that no policy selects gets through from the same node.",
     mend="Add a policy that lets this client reach this destination; policies only ever add up.",
-    explains=("backend-partly-dead", "np-dns-egress-blocked"),
+    explains=("backend-partly-dead", "np-dns-egress-blocked", "service-name-unresolved"),
 )
 
 

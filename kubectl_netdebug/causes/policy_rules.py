@@ -19,7 +19,8 @@ from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.policy import Direction
 from kubectl_netdebug.model.question import Question
 
-LOST = ("backend-partly-dead",)
+LOST = ("backend-partly-dead", "nodeport-firewalled")
+"""What a connection that a policy drops looks like from outside."""
 
 NAMESPACE_LABEL = Cause(
     code="np-namespace-label",
@@ -176,7 +177,7 @@ PROTOCOL = Cause(
     symptom="UDP (often DNS) stays unanswered although the policy names the port.",
     apart="The same port answers over TCP.",
     mend="Add an entry with the right protocol.",
-    explains=LOST,
+    explains=(*LOST, "service-name-unresolved"),
 )
 
 
