@@ -48,8 +48,6 @@ class ServiceName:
         """`NXDOMAIN`, `no answer from the name server`, `it is 203.0.113.9`."""
         if self.found.addresses:
             return f"it is {', '.join(self.found.addresses[:3])}"
-        if not self.found.server:
-            return "the Pod has no name server"
         answered = [answer for _, answer in self.found.tried if answer.answered]
         if not answered:
             return f"name server {self.found.server} does not answer"
@@ -69,7 +67,8 @@ def service_name(look: Look, asked: Question) -> ServiceName | None:
     try:
         client = client_pod(look, asked)
         name = service.name if client.namespace == service.namespace else f"{service.name}.{service.namespace}"
-        return ServiceName(name, client, resolve(look, client, name), right)
+        found = resolve(look, client, name)
+        return ServiceName(name, client, found, right) if found.server else None
     except Unestablished:
         return None
 

@@ -78,7 +78,7 @@ def test_an_expired_token(program: Program, api: FakeApi) -> None:
 
 
 def test_a_server_that_never_answers_anything(program: Program, healthy: FakeApi) -> None:
-    for path in (world.SERVICE, world.SLICES):
+    for path in (world.SERVICE, world.SLICES, world.POLICIES):
         healthy.on(path, hang)
     ran = program.run("service", "web", "--timeout", "1")
 

@@ -9,6 +9,7 @@ SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 PODS = "/api/v1/namespaces/default/pods"
 SERVICES = "/api/v1/namespaces/default/services"
 ALL_SERVICES = "/api/v1/services"
+POLICIES = "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies"
 NAMESPACE = "/api/v1/namespaces/default"
 
 
