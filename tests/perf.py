@@ -61,7 +61,6 @@ LIVE = (
     ("path", "deploy/web", "https://example.lab"),
     ("path", "pod/client", "svc/web:80"),
     ("path", "deploy/web", "self"),
-    ("path", "outside", "svc/web"),
     ("dns", "pod/client", "example.lab"),
     ("api", "pod/client"),
 )
