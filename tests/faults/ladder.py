@@ -72,7 +72,7 @@ def _set_up(lab: Lab) -> None:
     pods = [_pod(name, {"image": BUSYBOX, "command": ["sh", "-c", wait]}) for name in ("shell", "other")]
     lab.apply([*pods, _pod("bare", served), _deaf()], NAMESPACE)
     on_node = _pod("onnode", {"image": BUSYBOX, "command": ["sh", "-c", wait]})
-    on_node["spec"]["hostNetwork"] = True
+    on_node["spec"] |= {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
     lab.apply([on_node], "default")
     lab.sh(f"kubectl -n {NAMESPACE} wait --for=condition=Ready pod --all --timeout=120s")
     lab.sh("kubectl wait --for=condition=Ready pod/onnode --timeout=120s")
