@@ -19,10 +19,10 @@ on particular names, ports or nodes.
 
 A step is a mapping with one of: `app` (a Deployment, a Service and a client Pod), `apply` (manifests), `sh` (a command,
 with `until` as a regular expression that its output must match within `within` seconds), `node` with `sh`, `world` (a
-shell line outside), `older` (seconds that every Pod of the app must have lived), `component` with `do` (stop, cont,
-kill or restart of a part of the cluster, such as `kcm` or `proxy-node-1`), `controller` (a real ingress controller in
-the namespace, of the class `${word}-${ns}`, behind the load-balancer address `${lb}`), `balance` (gives a Service that
-address).
+shell line outside), `learn` (a new name, with `sh` and perhaps `node`: it stands for what that command prints from then
+on), `older` (seconds that every Pod of the app must have lived), `component` with `do` (stop, cont, kill or restart of a
+part of the cluster, such as `kcm` or `proxy-node-1`), `controller` (a real ingress controller in the namespace, of the
+class `${word}-${ns}`, behind the load-balancer address `${lb}`), `balance` (gives a Service that address).
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def execute(lab: Lab, case: Case, variant: Variant, seed: int, recordings: Path 
     return replace(outcome, took=round(time.monotonic() - began, 1))
 
 
-def _prepare(lab: Lab, case: Case, names: Mapping[str, str]) -> None:
+def _prepare(lab: Lab, case: Case, names: dict[str, str]) -> None:
     lab.sh(f"kubectl create namespace {names['ns']}")
     account = f"kubectl -n {names['ns']} get serviceaccount default -o name"
     lab.wait_for(account, "serviceaccount", 30)
@@ -71,10 +71,12 @@ def _prepare(lab: Lab, case: Case, names: Mapping[str, str]) -> None:
         run_step(lab, step, names)
 
 
-def run_step(lab: Lab, step: Mapping[str, Any], names: Mapping[str, str]) -> None:
-    """One step of a case. Raises StepFailed, or ValueError for a step that nobody knows."""
+def run_step(lab: Lab, step: Mapping[str, Any], names: dict[str, str]) -> None:
+    """One step of a case; `learn` adds to the names. Raises StepFailed, or ValueError for a step that nobody knows."""
     step = fill(dict(step), names)
-    if "app" in step:
+    if "learn" in step:
+        names[step["learn"]] = _learned(lab, step)
+    elif "app" in step:
         _start_app(lab, step["app"] or {}, names)
     elif "controller" in step:
         _start_controller(lab, step["controller"] or {}, names)
@@ -97,6 +99,14 @@ def run_step(lab: Lab, step: Mapping[str, Any], names: Mapping[str, str]) -> Non
         lab.sh(step["sh"])
     else:
         raise ValueError(f"unknown step: {sorted(step)}")
+
+
+def _learned(lab: Lab, step: Mapping[str, Any]) -> str:
+    """What a command printed, without its last line break. Raises StepFailed where that is nothing."""
+    output = lab.on_node(step["node"], step["sh"]) if "node" in step else lab.sh(step["sh"])
+    if not output.strip():
+        raise StepFailed(f"nothing to learn from: {step['sh']}")
+    return output.strip()
 
 
 def _start_controller(lab: Lab, options: Mapping[str, Any], names: Mapping[str, str]) -> None:
@@ -247,7 +257,7 @@ def _pods(lab: Lab, names: Mapping[str, str]) -> set[str]:
     return {*ours, *here}
 
 
-def _clean_up(lab: Lab, case: Case, names: Mapping[str, str]) -> None:
+def _clean_up(lab: Lab, case: Case, names: dict[str, str]) -> None:
     for step in case.repair:
         try:
             run_step(lab, step, names)
