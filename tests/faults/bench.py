@@ -1,6 +1,6 @@
 """`make bench`: runs the cases on the cluster that is up, or on each kind of cluster with MATRIX=1.
 
-Environment: CASES (glob over ids), CASES_FROM (folder of cases outside the repository; nothing is written then), SEED,
+Environment: CASES (globs over ids, separated by spaces), CASES_FROM (folder of cases outside the repository; nothing is written then), SEED,
 NAME (the cluster, default netlab), MATRIX=1, JOBS (cases side by side, default 3).
 """
 
@@ -39,11 +39,11 @@ class Plan:
 def main() -> int:
     """Exit 0 when every case came out right."""
     folder = Path(os.environ.get("CASES_FROM") or FOLDER)
-    wanted = os.environ.get("CASES") or "*"
+    wanted = (os.environ.get("CASES") or "*").split()
     seed = int(os.environ.get("SEED") or random.SystemRandom().randint(1, 10**6))
-    cases = [case for case in load(folder) if fnmatch.fnmatch(case.id, wanted)]
+    cases = [case for case in load(folder) if any(fnmatch.fnmatch(case.id, glob) for glob in wanted)]
     if not cases:
-        print(f"no case in {folder} matches {wanted!r}", file=sys.stderr)
+        print(f"no case in {folder} matches {' '.join(wanted)!r}", file=sys.stderr)
         return 2
     plan = Plan(cases, seed, folder == FOLDER, int(os.environ.get("JOBS") or 3))
     print(f"seed {seed}, {len(cases)} cases", flush=True)
@@ -62,6 +62,7 @@ def _matrix(plan: Plan) -> list[Outcome]:
     for variant in VARIANTS:
         lab = Lab(f"bench-{variant}")
         command = [str(NETLAB), "--name", lab.name, "up", "--cni", variant.cni, "--proxy", variant.proxy]
+        command += ["--dual-stack"] if variant.stack == "dual" else []
         subprocess.run(command, check=True, cwd=ROOT)
         try:
             outcomes += run_on(lab, plan)

@@ -8,7 +8,9 @@ on particular names, ports or nodes.
     kind       fault | twin (healthy) | look-alike (something else, or healthy, that looks like the row)
     title      one line for people
     touches    namespace (default) | node | cluster: what may not run beside it
-    only       {cni: [...], proxy: [...]}: variants that can carry it; all where absent
+    only       {cni: [...], proxy: [...], stack: [single, dual]}: variants that can carry it. Where absent, bridge and
+               calico with one address family; the special kinds, vxlan and dual stack, carry only what names them
+               and the smoke set
     smoke      true for the short set that `make lab-test` runs
     setup, inject, repair   lists of steps
     question   the words behind `kubectl netdebug`, as a user would type them
@@ -19,7 +21,7 @@ on particular names, ports or nodes.
 
 A step is a mapping with one of: `app` (a Deployment, a Service and a client Pod), `apply` (manifests), `sh` (a command,
 with `until` as a regular expression that its output must match within `within` seconds), `node` with `sh`, `world` (a
-shell line outside), `learn` (a new name, with `sh` and perhaps `node`: it stands for what that command prints from then
+shell line outside), `fabric` (a shell line on the wire, whose port to a machine is `v-MACHINE`), `learn` (a new name, with `sh` and perhaps `node`: it stands for what that command prints from then
 on), `older` (seconds that every Pod of the app must have lived), `component` with `do` (stop, cont, kill or restart of a
 part of the cluster, such as `kcm` or `proxy-node-1`), `controller` (a real ingress controller in the namespace, of the
 class `${word}-${ns}`, behind the load-balancer address `${lb}`), `balance` (gives a Service that address).
@@ -52,12 +54,20 @@ class Variant:
 
     cni: str
     proxy: str
+    stack: str = "single"
+    """`single` (IPv4) or `dual` (and IPv6)."""
 
     def __str__(self) -> str:
-        return f"{self.cni}-{self.proxy}"
+        return f"{self.cni}-{self.proxy}{'-dual' if self.stack == 'dual' else ''}"
 
 
-VARIANTS = tuple(Variant(cni, proxy) for cni in ("bridge", "calico") for proxy in ("iptables", "nftables"))
+VARIANTS = (
+    *(Variant(cni, proxy) for cni in ("bridge", "calico") for proxy in ("iptables", "nftables")),
+    Variant("vxlan", "iptables"),
+    Variant("bridge", "iptables", "dual"),
+)
+SPECIAL = {"cni": "vxlan", "stack": "dual"}
+"""Kinds of cluster that carry only what asks for them, and the smoke set."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +102,10 @@ class Case:
 
     def runs_on(self, variant: Variant) -> bool:
         """Whether this kind of cluster can carry it."""
-        return variant.cni in self.only.get("cni", [variant.cni]) and variant.proxy in self.only.get(
-            "proxy", [variant.proxy]
-        )
+        return all(self._allows(what, getattr(variant, what)) for what in ("cni", "proxy", "stack"))
+
+    def _allows(self, what: str, kind: str) -> bool:
+        return kind in self.only[what] if what in self.only else self.smoke or SPECIAL.get(what) != kind
 
 
 def load(folder: Path = FOLDER) -> list[Case]:

@@ -91,6 +91,8 @@ def run_step(lab: Lab, step: Mapping[str, Any], names: dict[str, str]) -> None:
         lab.component(step["component"], step["do"])
     elif "world" in step:
         lab.in_world(step["world"])
+    elif "fabric" in step:
+        lab.on_fabric(step["fabric"])
     elif "node" in step:
         lab.on_node(step["node"], step["sh"])
     elif "until" in step:

@@ -18,6 +18,7 @@ from tests.faults.case import Variant
 from tests.lab.laboratory import person
 from tests.lab.laboratory.errors import LabError
 from tests.lab.laboratory.paths import Home
+from tests.lab.laboratory.spec import CNIS, PROXIES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NETLAB = ROOT / "tests" / "lab" / "netlab"
@@ -44,6 +45,10 @@ class Lab:
     def in_world(self, command: str) -> str:
         """A shell line outside the cluster."""
         return self._run(["world", "--", "sh", "-c", command])
+
+    def on_fabric(self, command: str) -> str:
+        """A shell line on the wire between the machines."""
+        return self._run(["fabric", "--", "sh", "-c", command])
 
     def component(self, component: str, action: str) -> str:
         """`stop`, `cont`, `kill` or `restart` of a part of the cluster, such as `kcm` or `proxy-node-1`."""
@@ -86,11 +91,11 @@ class Lab:
     def variant(self) -> Variant:
         """What kind of cluster is up, as the laboratory reports it."""
         status = self._run(["status"], check=False)
-        cni = re.search(r"cni\W+(bridge|calico)", status)
-        proxy = re.search(r"proxy\W+(iptables|nftables)", status)
+        cni = re.search(rf"cni\W+({'|'.join(CNIS)})", status)
+        proxy = re.search(rf"proxy\W+({'|'.join(PROXIES)})", status)
         if not cni or not proxy:
             raise StepFailed(f"no cluster named {self.name} is up: tests/lab/netlab up --name {self.name}")
-        return Variant(cni[1], proxy[1])
+        return Variant(cni[1], proxy[1], "dual" if "dual stack" in status else "single")
 
     def version(self) -> str:
         """The version of the API server."""

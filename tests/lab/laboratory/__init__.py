@@ -5,7 +5,7 @@ Lower modules know nothing of higher ones:
 
     cli                                              the command line
     cluster, status                                  what a command does
-    control_plane, node, cni, world, workloads       the parts of a cluster
+    control_plane, node, cni, overlay, world, workloads   the parts of a cluster
     build, store, images, recipes, packages          what must exist before any cluster
     kubectl, components, network, pki, cgroups       mechanisms
     namespaces, process, lock, shell, waiting        tools

@@ -14,7 +14,11 @@ from tests.lab.laboratory.lock import locked
 from tests.lab.laboratory.paths import Home
 from tests.lab.laboratory.recipes import Recipe, Step
 
-NEEDED = {"bridge": ("kubernetes", "containers"), "calico": ("kubernetes", "containers", "calico")}
+NEEDED = {
+    "bridge": ("kubernetes", "containers"),
+    "calico": ("kubernetes", "containers", "calico"),
+    "vxlan": ("kubernetes", "containers"),
+}
 """The parts that each kind of Pod network takes."""
 
 

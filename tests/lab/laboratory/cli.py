@@ -10,10 +10,10 @@ from pathlib import Path
 from tests.lab.laboratory import build, cluster, components, ingress, namespaces, person, pki, status
 from tests.lab.laboratory.errors import LabError
 from tests.lab.laboratory.paths import Home
-from tests.lab.laboratory.spec import CNIS, MOST_NODES, PROXIES, WORLD, Spec, check_name
+from tests.lab.laboratory.spec import CNIS, FABRIC, MOST_NODES, PROXIES, WORLD, Spec, check_name
 
 DEFAULT_NAME = "netlab"
-RUNNERS = ("run", "node", "world")
+RUNNERS = ("run", "node", "world", "fabric")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     added = command("node", _node, "run a command on a node")
     added.add_argument("node", metavar="NODE")
     command("world", _world, "run a command outside the cluster")
+    command("fabric", _fabric, "run a command on the wire: a bridge br0 with a port v-MACHINE for each machine")
     added = command("component", _component, "list the programs, or stop, continue, restart or kill one")
     added.add_argument("component", metavar="NAME", help="a component, or `list`")
     added.add_argument("change", nargs="?", choices=("stop", "cont", "restart", "kill"))
@@ -145,6 +146,10 @@ def _node(home: Home, arguments: argparse.Namespace) -> int:
 
 def _world(home: Home, arguments: argparse.Namespace) -> int:
     return namespaces.call(namespaces.load(home.run(arguments.name), WORLD), arguments.argv, person.environment())
+
+
+def _fabric(home: Home, arguments: argparse.Namespace) -> int:
+    return namespaces.call(namespaces.load(home.run(arguments.name), FABRIC), arguments.argv, person.environment())
 
 
 def _component(home: Home, arguments: argparse.Namespace) -> int:

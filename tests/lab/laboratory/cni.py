@@ -1,10 +1,10 @@
 """The Pod network: the reference bridge plugin, or Calico with Felix enforcing NetworkPolicies.
 
-Either way the nodes reach each other's Pods by static routes; there is no overlay."""
+With these two the nodes reach each other's Pods by static routes; `vxlan` is the bridge with an overlay between nodes."""
 
 import json
 
-from tests.lab.laboratory import components
+from tests.lab.laboratory import components, overlay
 from tests.lab.laboratory.namespaces import Namespace
 from tests.lab.laboratory.network import pod_routes
 from tests.lab.laboratory.paths import Home, Run
@@ -16,11 +16,17 @@ PORTMAP: Conflist = {"type": "portmap", "snat": True, "capabilities": {"portMapp
 
 def annotations(spec: Spec, node: Node) -> dict[str, str]:
     """What the Pod network wants to find on a Node object."""
+    if spec.overlay:
+        return overlay.annotations(node)
     return {"projectcalico.org/IPv4Address": f"{node.address}/24"} if spec.cni == "calico" else {}
 
 
 def configure(run: Run, spec: Spec, node: Node, machine: Namespace) -> None:
     """Writes the node's CNI configuration and its routes; the API server need not run yet."""
+    if spec.overlay:
+        overlay.configure(spec, node, machine)
+        _write(run, machine, "10-flannel.conflist", _bridge(node, name="cbr0", mtu=overlay.MTU))
+        return
     machine.run(pod_routes(spec, without=node.name))
     if spec.cni == "calico":
         _write(run, machine, "10-calico.conflist", _calico(run, node))
@@ -60,12 +66,13 @@ def _write(run: Run, machine: Namespace, file: str, conflist: Conflist) -> None:
     machine.run(f"cp {source} /etc/cni/net.d/{file}")
 
 
-def _bridge(node: Node, *, dual: bool) -> Conflist:
+def _bridge(node: Node, *, dual: bool = False, name: str = "lab", mtu: int = 0) -> Conflist:
     families = [(node.pod_cidr, "0.0.0.0/0"), (node.pod_cidr6, "::/0")][: 2 if dual else 1]
     ranges, routes = [[{"subnet": range_}] for range_, _ in families], [{"dst": route} for _, route in families]
     ipam = {"type": "host-local", "ranges": ranges, "routes": routes}
     bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": False, "hairpinMode": True}
-    return {"cniVersion": "1.0.0", "name": "lab", "plugins": [{**bridge, "ipam": ipam}, PORTMAP]}
+    sized = {**bridge, "mtu": mtu} if mtu else bridge
+    return {"cniVersion": "1.0.0", "name": name, "plugins": [{**sized, "ipam": ipam}, PORTMAP]}
 
 
 def _calico(run: Run, node: Node) -> Conflist:

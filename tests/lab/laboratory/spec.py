@@ -8,7 +8,7 @@ from typing import Self
 from tests.lab.laboratory.errors import LabError
 from tests.lab.laboratory.paths import Run
 
-CNIS = ("bridge", "calico")
+CNIS = ("bridge", "calico", "vxlan")
 PROXIES = ("iptables", "nftables")
 MOST_NODES = 50
 
@@ -57,6 +57,16 @@ class Node:
         return f"10.244.{self.number}.0/24"
 
     @property
+    def overlay_address(self) -> str:
+        """That of its VXLAN device: the first of its Pod range, which no Pod gets."""
+        return self.pod_cidr.partition("/")[0]
+
+    @property
+    def overlay_mac(self) -> str:
+        """That of its VXLAN device, the same in every cluster."""
+        return f"5e:0f:1a:00:00:{self.number:02x}"
+
+    @property
     def address6(self) -> str:
         return second_address(self.address)
 
@@ -86,6 +96,11 @@ class Spec:
     def ranges(self, first: str, second: str) -> str:
         """A range of each family, as Kubernetes' flags take them."""
         return f"{first},{second}" if self.dual else first
+
+    @property
+    def overlay(self) -> bool:
+        """Pods' packets travel between nodes inside others, so only nodes know the way to Pods."""
+        return self.cni == "vxlan"
 
     @property
     def nodes(self) -> list[Node]:

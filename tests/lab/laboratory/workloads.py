@@ -2,11 +2,11 @@
 
 import json
 
-from tests.lab.laboratory import cni, node
+from tests.lab.laboratory import cni, node, overlay
 from tests.lab.laboratory.errors import LabError
 from tests.lab.laboratory.kubectl import Kubectl
 from tests.lab.laboratory.paths import MANIFESTS, Home
-from tests.lab.laboratory.spec import CONTROL_PLANE_ADDRESS, POD_CIDR, Spec
+from tests.lab.laboratory.spec import CONTROL_PLANE_ADDRESS, POD_CIDR, POD_CIDR6, Spec
 from tests.lab.laboratory.waiting import wait_for
 
 BEFORE_PODS = ("default", "kube-system")
@@ -18,13 +18,15 @@ def register(kubectl: Kubectl, home: Home, spec: Spec) -> None:
     objects = {"apiVersion": "v1", "kind": "List", "items": nodes}
     kubectl("create", "--validate=false", "-f", "-", stdin=json.dumps(objects))
     proxy = (MANIFESTS / "kube-proxy.yaml").read_text()
-    for key, value in {"MODE": spec.proxy, "POD_CIDR": POD_CIDR, "API": CONTROL_PLANE_ADDRESS}.items():
+    for key, value in {"MODE": spec.proxy, "POD_CIDR": spec.ranges(POD_CIDR, POD_CIDR6), "API": CONTROL_PLANE_ADDRESS}.items():
         proxy = proxy.replace(f"@{key}@", value)
     kubectl("create", "--validate=false", "-f", "-", stdin=proxy)
     if spec.cni == "calico":
         kubectl("create", "--validate=false", "-f", str(home.calico_crds))
         kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         kubectl("create", "--validate=false", "-f", str(MANIFESTS / "calico.yaml"))
+    if spec.overlay:
+        kubectl("create", "--validate=false", "-f", "-", stdin=json.dumps(overlay.manifests()))
 
 
 def deploy(kubectl: Kubectl) -> None:
