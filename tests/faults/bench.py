@@ -1,7 +1,7 @@
 """`make bench`: runs the cases on the cluster that is up, or on each kind of cluster with MATRIX=1.
 
-Environment: CASES (globs over ids, separated by spaces), CASES_FROM (folder of cases outside the repository; nothing is written then), SEED,
-NAME (the cluster, default netlab), MATRIX=1, JOBS (cases side by side, default 3).
+Environment: CASES (globs over ids, separated by spaces), CASES_FROM (folder of cases outside the repository; nothing is
+written then), SEED, NAME (the cluster, default netlab), MATRIX=1, JOBS (cases side by side, default 3).
 """
 
 from __future__ import annotations
