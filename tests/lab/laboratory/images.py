@@ -177,6 +177,18 @@ def _add(archive: tarfile.TarFile, path: str, data: bytes, mode: int = 0o644) ->
     archive.addfile(info, io.BytesIO(data))
 
 
+NC = b"""\
+#!/bin/sh
+six= runs=
+for word; do case $word in *:*:*) six=6;; -e) runs=e;; esac; done
+case $six$runs in
+  6) exec nc.openbsd "$@";;
+  6e) exec busybox nc "$@";;
+  *) exec nc.traditional "$@";;
+esac
+"""
+
+
 def _busybox(home: Home) -> Layer:
     """Busybox with its applets. Debian's static one dies in getaddrinfo, so this is the dynamic one with its
     libraries, whichever of the two is installed."""
@@ -191,9 +203,12 @@ def _busybox(home: Home) -> Layer:
     for applet in output([str(program), "--list"]).split():
         if applet != "busybox":
             layer[f"bin/{applet}"] = Entry(link="busybox")
-    # Debian leaves UDP out of busybox's nc. The one in the image that people have does what netcat's first version did.
-    layer["bin/nc"] = Entry(_which("nc.traditional"))
-    libraries = _libraries([program, _which("nc.traditional")])
+    # Debian leaves UDP out of busybox's nc. The one in the image that people have does what netcat's first version did,
+    # over IPv6 as well; of Debian's, one cannot do either.
+    kinds = {f"bin/{name}": _which(name) for name in ("nc.traditional", "nc.openbsd")}
+    layer |= {path: Entry(kind) for path, kind in kinds.items()}
+    layer["bin/nc"] = Entry(data=NC)
+    libraries = _libraries([program, *kinds.values()])
     c_library = next(Path(path) for path in libraries if path.endswith("/libc.so.6"))
     for library in ("libnss_dns.so.2", "libnss_files.so.2", "libresolv.so.2"):
         libraries[str(c_library.with_name(library))] = Entry(Path("/", c_library.with_name(library)).resolve())

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.lab.laboratory import components, world_pki
 from tests.lab.laboratory.namespaces import Namespace
 from tests.lab.laboratory.paths import Home, Run
-from tests.lab.laboratory.spec import OUTSIDE_DNS, OUTSIDE_HOST
+from tests.lab.laboratory.spec import OUTSIDE_DNS, OUTSIDE_HOST, OUTSIDE_HOST6
 
 OUTSIDE_TLS = "203.0.113.11"
 """TLS on 443 with the certificate that the name in the client's greeting asks for."""
@@ -44,6 +44,9 @@ expired.example.lab. IN A {OUTSIDE_TLS}
 wrong.example.lab. IN A {OUTSIDE_TLS}
 own.example.lab. IN A {OUTSIDE_TLS}
 slow.example.lab. IN A {OUTSIDE_SLOW}
+six.example.lab. IN AAAA {OUTSIDE_HOST6}
+both.example.lab. IN A {OUTSIDE_HOST}
+both.example.lab. IN AAAA {OUTSIDE_HOST6}
 proxy.example.lab. IN A {OUTSIDE_PROXY}
 locked-proxy.example.lab. IN A {OUTSIDE_LOCKED_PROXY}
 """
