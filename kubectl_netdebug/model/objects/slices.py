@@ -25,6 +25,9 @@ class Endpoint:
     node: str
     target_kind: str
     target_name: str
+    for_zones: tuple[str, ...] = ()
+    """Topology hints: the zones whose clients should use it."""
+    for_nodes: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -98,4 +101,6 @@ def _endpoint(raw: Mapping[str, Any]) -> Endpoint:
         node=tree.text(raw, "nodeName"),
         target_kind=tree.text(raw, "targetRef", "kind"),
         target_name=tree.text(raw, "targetRef", "name"),
+        for_zones=tuple(tree.text(hint, "name") for hint in tree.entries(raw, "hints", "forZones")),
+        for_nodes=tuple(tree.text(hint, "name") for hint in tree.entries(raw, "hints", "forNodes")),
     )
