@@ -1,6 +1,7 @@
 """The Pod network: the reference bridge plugin, or Calico with Felix enforcing NetworkPolicies.
 
-With these two the nodes reach each other's Pods by static routes; `vxlan` is the bridge with an overlay between nodes."""
+With these two the nodes reach each other's Pods by static routes; `vxlan` is the bridge with an overlay between
+nodes."""
 
 import json
 

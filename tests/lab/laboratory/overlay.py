@@ -1,8 +1,8 @@
 """A VXLAN overlay between the nodes, laid out as flannel's vxlan backend leaves it.
 
-Every node has the device `flannel.1` with the first address of its Pod range. For every other node there is a route to its
-Pod range by that node's device, and two permanent entries that say where the device is: its MAC (neighbour) and its
-node (forwarding database). No agent runs, so what a test breaks stays broken."""
+Every node has the device `flannel.1` with the first address of its Pod range. For every other node there is a route to
+its Pod range by that node's device, and two permanent entries that say where the device is: its MAC (neighbour) and
+its node (forwarding database). No agent runs, so what a test breaks stays broken."""
 
 import json
 
@@ -58,9 +58,9 @@ def manifests() -> dict[str, object]:
 
 def configure(spec: Spec, node: Node, machine: Namespace) -> None:
     """Makes the node's device, its peers, its masquerading and /run/flannel/subnet.env."""
+    tunnel = f"id {VNI} local {node.address} dev eth0 dstport {PORT} nolearning"
     lines = [
-        f"ip link add {DEVICE} address {node.overlay_mac} mtu {MTU} type vxlan"
-        f" id {VNI} local {node.address} dev eth0 dstport {PORT} nolearning",
+        f"ip link add {DEVICE} address {node.overlay_mac} mtu {MTU} type vxlan {tunnel}",
         f"ip addr add {node.overlay_address}/32 dev {DEVICE}",
         f"ip link set {DEVICE} up",
     ]

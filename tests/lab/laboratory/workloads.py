@@ -18,7 +18,8 @@ def register(kubectl: Kubectl, home: Home, spec: Spec) -> None:
     objects = {"apiVersion": "v1", "kind": "List", "items": nodes}
     kubectl("create", "--validate=false", "-f", "-", stdin=json.dumps(objects))
     proxy = (MANIFESTS / "kube-proxy.yaml").read_text()
-    for key, value in {"MODE": spec.proxy, "POD_CIDR": spec.ranges(POD_CIDR, POD_CIDR6), "API": CONTROL_PLANE_ADDRESS}.items():
+    pods = spec.ranges(POD_CIDR, POD_CIDR6)
+    for key, value in {"MODE": spec.proxy, "POD_CIDR": pods, "API": CONTROL_PLANE_ADDRESS}.items():
         proxy = proxy.replace(f"@{key}@", value)
     kubectl("create", "--validate=false", "-f", "-", stdin=proxy)
     if spec.cni == "calico":
