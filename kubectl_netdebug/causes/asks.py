@@ -180,6 +180,20 @@ def namespaces() -> Ask[tuple[tuple[str, Mapping[str, str]], ...]]:
     )
 
 
+def node_named(name: str) -> Ask[Node | None]:
+    """A node, or None."""
+    return Ask(
+        Object("nodes", "", name),
+        lambda v: None if v is None else read_node(v),
+        lambda node: f"node {name}: {'ready' if node.ready else 'not ready'}" if node else f"no node {name}",
+    )
+
+
+def pods_on(node: str) -> Ask[tuple[Pod, ...]]:
+    """The Pods of one node, the first 500."""
+    return Ask(Objects("pods", fields=f"spec.nodeName={node}"), lambda v: tuple(map(read_pod, items(v))))
+
+
 def nodes() -> Ask[tuple[Node, ...]]:
     """The cluster's nodes, the first 500."""
     return Ask(Objects("nodes"), lambda v: tuple(map(read_node, items(v))))

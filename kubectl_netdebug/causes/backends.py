@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from kubectl_netdebug.causes import asks
+from kubectl_netdebug.causes.node_asks import node_as_client
 from kubectl_netdebug.causes.policy_clients import shut_out
 from kubectl_netdebug.model.facts import MayProbe, Unknown, Why
 from kubectl_netdebug.model.look import Look, Unestablished
@@ -176,6 +177,8 @@ def client_pod(look: Look, asked: Question) -> Pod:
     A client outside stands in no Pod, so any will do to see how it is behind the way in. Leaves the asking function
     where probes are not allowed or no Pod can serve.
     """
+    if asked.source.kind is SourceKind.NODE:
+        return _node_client(look, asked.source)
     look(asks.may_probe())
     if asked.source.kind is SourceKind.POD:
         return _named_client(look, asked.source)
@@ -203,6 +206,8 @@ def client_named(look: Look, asked: Question) -> Pod | None:
     source = asked.source
     if not source.name:
         return None
+    if source.kind is SourceKind.NODE:
+        return node_as_client(look, source.name)
     if source.kind is SourceKind.POD:
         return look(asks.pod_named(source.namespace, source.name))
     pods = [pod for pod in look(asks.pods_in(source.namespace)) if _belongs_to(pod, source)]
@@ -241,6 +246,13 @@ def _named_client(look: Look, source: Source) -> Pod:
             "--from pod/NAME",
         )
     return pod
+
+
+def _node_client(look: Look, source: Source) -> Pod:
+    node = node_as_client(look, source.name)
+    if node is None:
+        raise _no_client(f"there is no node {source.name}", "--from node/NAME")
+    return node
 
 
 def _belongs_to(pod: Pod, source: Source) -> bool:

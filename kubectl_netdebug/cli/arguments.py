@@ -63,7 +63,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     service = command("service", "why does a Service not answer?")
     service.add_argument("target", metavar="NAME[:PORT]", help="a Service, with a port number or name of it")
     path = command("path", "why does this Pod (or this machine) not reach that?")
-    path.add_argument("client", metavar="SOURCE", help="pod/N, deploy/N, sts/N, ds/N, job/N, or outside (this machine)")
+    path.add_argument("client", metavar="SOURCE", help="pod/N, deploy/N, sts/N, ds/N, job/N, node/N, or outside")
     path.add_argument(
         "target",
         metavar="DESTINATION",
@@ -74,6 +74,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     dns.add_argument("name", nargs="?", metavar="NAME", help="a name to resolve; else names in general")
     api = command("api", "does this Pod reach the API server, and is it let in?")
     api.add_argument("client", metavar="SOURCE", help="pod/N, deploy/N, sts/N, ds/N or job/N")
+    node = command("node", "what is wrong with a node's network?")
+    node.add_argument("node", metavar="NAME", help="a node; looking at it needs --allow node")
     explain = command("explain", "what a code means, how it is proved and mended")
     explain.add_argument("code", nargs="?", metavar="CODE")
     explain.add_argument("--list", action="store_true", help="all codes, a line each")
@@ -84,6 +86,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     demo.add_argument("--list", action="store_true", help="all recorded cases, a line each")
     replay = command("replay", "diagnose again from a file that --record wrote")
     replay.add_argument("file", metavar="FILE")
+    cleanup = command("cleanup", "remove what runs left behind on nodes")
+    cleanup.add_argument("--force", action="store_true", help="also what other people's runs still use")
     command("version", "the version of this program and of the cluster")
     return parser.parse_args(list(argv))
 
@@ -114,9 +118,12 @@ def _shared_flags() -> Parser:
     ours = parser.add_argument_group("this tool's flags")
     ours.add_argument("--from", dest="source", metavar="SOURCE", help="the client: pod/N, deploy/N, sts/N, ds/N, job/N")
     ours.add_argument("--probe", choices=("auto", "never", "always"), help="connect from a Pod? auto asks first")
-    ours.add_argument("--allow", action="append", type=_allow, metavar="WHAT", help="consent without asking: ephemeral")
+    ours.add_argument(
+        "--allow", action="append", type=_allow, metavar="WHAT", help="consent without asking: ephemeral, node"
+    )
     ours.add_argument("--read-only", action="store_true", help="never change the cluster: the same as --probe never")
     ours.add_argument("--image", metavar="IMAGE", help="image of the probe container (a shell and nc); $NETDEBUG_IMAGE")
+    ours.add_argument("--node-image", metavar="IMAGE", help="image of the Pod on a node; $NETDEBUG_NODE_IMAGE")
     ours.add_argument("--timeout", type=_duration, metavar="TIME", help="for the whole run; default 60s")
     ours.add_argument("--record", metavar="FILE", help="write the facts of this run, for replay and bug reports")
     ours.add_argument(
@@ -138,9 +145,9 @@ def _duration(text: str) -> float:
 
 def _allow(text: str) -> tuple[str, ...]:
     words = tuple(word for word in text.split(",") if word)
-    strange = [word for word in words if word != "ephemeral"]
+    strange = [word for word in words if word not in ("ephemeral", "node")]
     if strange or not words:
-        raise argparse.ArgumentTypeError(f"{text!r}: what can be allowed is: ephemeral")
+        raise argparse.ArgumentTypeError(f"{text!r}: what can be allowed is: ephemeral, node")
     return words
 
 

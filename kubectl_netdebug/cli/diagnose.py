@@ -16,6 +16,7 @@ from kubectl_netdebug.cli.arguments import cluster_flags, kube_flags
 from kubectl_netdebug.cli.exits import Exit, UsageProblem, exit_for
 from kubectl_netdebug.cli.output import say, show
 from kubectl_netdebug.cli.progress import Progress
+from kubectl_netdebug.cli.signals import close_undisturbed, ending_on_signals
 from kubectl_netdebug.engine.conclude import Circumstances, conclude
 from kubectl_netdebug.engine.recording import Recording
 from kubectl_netdebug.engine.run import Diagnosis, Engine
@@ -44,8 +45,13 @@ def diagnose(args: argparse.Namespace, ask: Callable[[str], Question]) -> Exit:
 def _run(args: argparse.Namespace, session: Session, question: Question) -> Exit:
     progress = Progress()
     consent = consent_for(args, progress)
-    image = getattr(args, "image", "") or os.environ.get("NETDEBUG_IMAGE", "")
-    source = ClusterSource(session, consent, image)
+    source = ClusterSource(
+        session,
+        consent,
+        getattr(args, "image", "") or os.environ.get("NETDEBUG_IMAGE", ""),
+        namespace=question.namespace,
+        node_image=getattr(args, "node_image", "") or os.environ.get("NETDEBUG_NODE_IMAGE", ""),
+    )
     started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     engine = Engine(
         question,
@@ -56,10 +62,14 @@ def _run(args: argparse.Namespace, session: Session, question: Question) -> Exit
         observer=progress,
     )
     try:
-        diagnosis = engine.run()
+        with ending_on_signals():
+            diagnosis = engine.run()
     except KeyboardInterrupt:
         progress.clear()
+        close_undisturbed(source)
         return _interrupted(engine.so_far(), source)
+    finally:
+        close_undisturbed(source)
     progress.clear()
     _raise_if_never_reached(session, diagnosis)
     flags = cluster_flags(args, session.context)
@@ -70,7 +80,7 @@ def _run(args: argparse.Namespace, session: Session, question: Question) -> Exit
         probes=source.probes,
         versions={"kubectl-netdebug": __version__},
         cluster_flags=flags,
-        changes=source.containers.changes,
+        changes=source.changes,
         notes=source.containers.notes,
         verify=verify_command(question, flags),
     )
@@ -90,9 +100,13 @@ def consent_for(args: argparse.Namespace, progress: Progress) -> Consent:
         return Consent(forbidden="--read-only")
     if mode == "never":
         return Consent(forbidden="--probe never")
-    allowed = mode == "always" or any("ephemeral" in words for words in getattr(args, "allow", []))
+    granted = {word for words in getattr(args, "allow", []) for word in words}
     terminal = sys.stdin.isatty() and sys.stderr.isatty()
-    return Consent(allowed=allowed, ask=(lambda text: _ask_person(text, progress)) if terminal else None)
+    return Consent(
+        allowed=mode == "always" or "ephemeral" in granted,
+        nodes_allowed="node" in granted,
+        ask=(lambda text: _ask_person(text, progress)) if terminal else None,
+    )
 
 
 def _ask_person(text: str, progress: Progress) -> bool:
@@ -124,6 +138,8 @@ def _words(question: Question) -> tuple[str, ...]:
             return ("dns", source, *([question.host] if question.host else []), *home)
         case FlowName.API:
             return ("api", source, *home)
+        case FlowName.NODE:
+            return ("node", question.node)
         case FlowName.POD_TO_ITSELF:
             return ("path", source, "self", *home)
     target = f"svc/{question.destination}" if question.service else question.destination
@@ -183,8 +199,9 @@ def _raise_if_never_reached(session: Session, diagnosis: Diagnosis) -> None:
 def _interrupted(diagnosis: Diagnosis, source: ClusterSource) -> Exit:
     done = ", ".join(f"{s.step.title}: {s.outcome.saw}" for s in diagnosis.steps) or "nothing yet"
     say(f"Interrupted. Known so far: {done}.")
-    for change in source.containers.changes:
-        say(_left_behind(change))
+    for change in source.changes:
+        if not change.removed:
+            say(_left_behind(change))
     return Exit.INTERRUPTED
 
 

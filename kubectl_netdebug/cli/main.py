@@ -65,6 +65,15 @@ def _dispatch(args: argparse.Namespace) -> Exit:
             from kubectl_netdebug.cli.target import api_question
 
             return diagnose(args, lambda namespace: api_question(args.client, namespace))
+        case "node":
+            from kubectl_netdebug.cli.diagnose import diagnose
+            from kubectl_netdebug.cli.target import node_question
+
+            return diagnose(args, lambda namespace: node_question(args.node, namespace))
+        case "cleanup":
+            from kubectl_netdebug.cli.cleanup import cleanup
+
+            return cleanup(args)
         case "explain":
             from kubectl_netdebug.cli.explain import explain
 

@@ -31,6 +31,7 @@ _KINDS = {
     "ds": SourceKind.DAEMONSET,
     "daemonset": SourceKind.DAEMONSET,
     "job": SourceKind.JOB,
+    **dict.fromkeys(("node", "nodes", "no"), SourceKind.NODE),
 }
 
 
@@ -53,6 +54,8 @@ def path_question(source: str, destination: str, namespace: str) -> Question:
     """`path SOURCE DESTINATION`. Raises UsageProblem for words that name neither."""
     client = read_source(source, namespace)
     question = _destination(destination, client, namespace)
+    if client.kind is SourceKind.NODE and question.flow in (FlowName.POD_TO_ITSELF, FlowName.API):
+        raise UsageProblem(f"from a node, {shown(destination)} cannot be a destination: name a Service, a Pod or a URL")
     if client.kind is SourceKind.OUTSIDE:
         if question.flow in (FlowName.POD_TO_ITSELF, FlowName.API) or question.pod:
             raise UsageProblem(f"from outside, {shown(destination)} cannot be a destination: name a Service or a URL")
@@ -74,9 +77,16 @@ def api_question(source: str, namespace: str) -> Question:
     return Question(FlowName.API, client.namespace, source=client)
 
 
+def node_question(written: str, namespace: str) -> Question:
+    """`node NAME`, also `node/NAME`. Raises UsageProblem."""
+    name = re.sub(r"^(no|node|nodes)/", "", written)
+    _check_name(name, "node name")
+    return Question(FlowName.NODE, namespace, node=name)
+
+
 def _pod_source(written: str, namespace: str) -> Source:
     source = read_source(written, namespace)
-    if source.kind is SourceKind.OUTSIDE:
+    if source.kind in (SourceKind.OUTSIDE, SourceKind.NODE):
         raise UsageProblem("this is asked from a Pod: write pod/NAME, deploy/NAME, sts/NAME, ds/NAME or job/NAME")
     return source
 
@@ -91,11 +101,9 @@ def read_source(written: str | None, namespace: str) -> Source:
     if len(parts) == 3:
         namespace, parts = parts[0], parts[1:]
     kind, name = ("pod", parts[0]) if len(parts) == 1 else (parts[0], parts[-1])
-    if kind in ("node", "nodes", "no"):
-        raise UsageProblem(f"{shown(written)}: a node cannot be the source yet; name a Pod on it with hostNetwork")
     if len(parts) > 2 or kind not in _KINDS:
         raise UsageProblem(
-            f"source {shown(written)}: write pod/NAME, deploy/NAME, sts/NAME, ds/NAME, job/NAME or outside"
+            f"source {shown(written)}: write pod/NAME, deploy/NAME, sts/NAME, ds/NAME, job/NAME, node/NAME or outside"
         )
     _check_name(name, "name")
     _check_name(namespace, "namespace")

@@ -128,9 +128,19 @@ def _healthy_headline(diagnosis: Diagnosis) -> str:
     if reached:
         verb = "resolve" if name == "names" else "resolves" if diagnosis.question.flow is FlowName.DNS else "answers"
         return f"{name} {verb} from {vantage_of(reached[-1].used)}, now"
+    if diagnosis.question.flow is FlowName.NODE:
+        return _node_headline(diagnosis)
     if any(s.lost and any(lost.unknown.why is Why.NO_CONSENT for lost in s.lost) for s in diagnosis.steps):
         return f"the configuration of {name} is complete; no connection was tried"
     return f"the configuration of {name} is complete"
+
+
+def _node_headline(diagnosis: Diagnosis) -> str:
+    name = diagnosis.question.destination
+    looked = any(ask.key.price is Price.NODE for s in diagnosis.steps for ask in s.used)
+    if looked and not any(lost.unknown.why is Why.NO_CONSENT for s in diagnosis.steps for lost in s.lost):
+        return f"{name}: nothing wrong was found in its network, now"
+    return f"{name}: nothing wrong is told by the API; the node itself was not looked at (--allow node)"
 
 
 def _hop_line(settled: Settled, facts: Mapping[FactKey, Answer]) -> HopLine:
@@ -200,7 +210,8 @@ def _assumptions(diagnosis: Diagnosis, *, decided: bool) -> tuple[str, ...]:
     pods = {vantage_of((ask,)) for ask in used if isinstance(diagnosis.facts.get(ask.key), Known)}
     if pods and not diagnosis.question.source.name:
         said.append(f"the client was chosen ({', '.join(sorted(pods))}); another may see something else: --from")
-    if not decided and any(a.unknown.why is Why.NO_CONSENT for s in diagnosis.steps for a in s.lost):
+    missed = [a for s in diagnosis.steps for a in s.lost if a.unknown.why is Why.NO_CONSENT]
+    if not decided and any(a.key is None or a.key.price is not Price.NODE for a in missed):
         said.append("judged by configuration alone: no connection was tried (--probe always, or --allow ephemeral)")
     return tuple(said)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from kubectl_netdebug.model.command import Command
 from kubectl_netdebug.model.facts import (
+    NODE_PLACE,
     AccessReview,
     Answer,
     ApiCall,
@@ -22,6 +23,8 @@ from kubectl_netdebug.model.facts import (
     Lookup,
     LookupFromHere,
     MayProbe,
+    NodeMoved,
+    NodeText,
     Now,
     Object,
     Objects,
@@ -47,10 +50,21 @@ def vantage_of(used: Iterable[Ask[object]], facts: Mapping[FactKey, Answer] | No
     With the facts, the rung is told where it is not the best one: `pod/NAME (its container app)`.
     """
     keys = [ask.key for ask in used]
+    nodes = sorted({place for place in map(_node_place, keys) if place})
+    if nodes:
+        return ", ".join(nodes)
     pods = sorted({f"pod/{key.pod}{_rung(key, facts)}" for key in keys if isinstance(key, IN_POD)})
     if pods:
         return ", ".join(pods)
     return "this machine" if any(key.price is Price.LOCAL for key in keys) else "api"
+
+
+def _node_place(key: FactKey) -> str:
+    """`node/NAME` for what was seen on a node."""
+    if isinstance(key, NodeText | NodeMoved):
+        return f"{NODE_PLACE}{key.node}"
+    pod = str(getattr(key, "pod", ""))
+    return pod if pod.startswith(NODE_PLACE) else ""
 
 
 def _rung(key: FactKey, facts: Mapping[FactKey, Answer] | None) -> str:
@@ -58,7 +72,7 @@ def _rung(key: FactKey, facts: Mapping[FactKey, Answer] | None) -> str:
     answer = facts.get(key) if facts else None
     if not isinstance(answer, Known) or isinstance(key, Sockets) or not answer.how or answer.how.startswith(ADDED):
         return ""
-    return f" (its container {answer.how})"
+    return f" ({answer.how})" if NODE_PLACE in answer.how else f" (its container {answer.how})"
 
 
 def describe(key: FactKey) -> str:
@@ -84,6 +98,10 @@ def describe(key: FactKey) -> str:
             return f"{'TLS' if isinstance(key, Tls) else 'HTTP'} from {key.pod} to {key.host}:{key.port}"
         case Lookup():
             return f"name {key.name} asked from {key.pod} at {key.server}"
+        case NodeText():
+            return f"{key.what}{' ' + ', '.join(key.about[:3]) if key.what in NAMED_BY_WHAT else ''} of node {key.node}"
+        case NodeMoved():
+            return f"what moves on node {key.node} while {key.pod} connects to {key.host}:{key.port}"
         case PodToken():
             return f"token of container {key.container} in {key.pod}"
         case ApiCall():
@@ -154,6 +172,41 @@ def _command(key: FactKey, how: str) -> Command | None:
     return None
 
 
+NAMED_BY_WHAT = ("sysctl", "files", "list")
+"""Readings whose parameters say what was read."""
+
+_ON_NODE = {
+    "iptables": "iptables-save -c",
+    "iptables-legacy": "iptables-legacy-save -c",
+    "ip6tables": "ip6tables-save -c",
+    "ip6tables-legacy": "ip6tables-legacy-save -c",
+    "nft": "nft list ruleset",
+    "addresses": "ip address",
+    "links": "ip -d link",
+    "routes": "ip route show table all",
+    "routes6": "ip -6 route show table all",
+    "rules": "ip rule",
+    "rules6": "ip -6 rule",
+    "neighbours": "ip neigh",
+    "fdb": "bridge fdb",
+    "ports": "bridge -d link",
+    "counters": "cat /proc/net/snmp /proc/net/netstat",
+    "conntrack": "conntrack -S",
+    "kernel-log": "dmesg",
+    "listeners": "ss -lntup",
+    "ipvs": "cat /proc/net/ip_vs",
+}
+
+
+def _on_node(key: NodeText) -> str:
+    """What shows the same on the node itself."""
+    if key.what == "sysctl":
+        return shlex.join(("sysctl", *(name.replace("/", ".") for name in key.about)))
+    if key.what in ("files", "list"):
+        return shlex.join(("cat" if key.what == "files" else "ls", *key.about))
+    return _ON_NODE.get(key.what, key.what)
+
+
 def _called(key: ApiCall) -> str:
     """A shell line that makes a like call; the token is filled in by the Pod's own shell."""
     host = f"[{key.host}]" if ":" in key.host else key.host
@@ -178,6 +231,10 @@ def _by_hand(key: FactKey) -> str:
             return shlex.join(("getent", "hosts", key.name))
         case LocalNetworks():
             return "ip address"
+        case NodeText():
+            return on_node(key.node, _on_node(key))
+        case NodeMoved():
+            return on_node(key.node, "iptables-save -c")
         case SourceFromHere():
             return shlex.join(("ip", "route", "get", key.address))
         case TlsFromHere():
@@ -195,6 +252,11 @@ def _curl(key: HttpFromHere) -> str:
     there = ("--connect-to", f"::{key.address}:{key.port}") if key.host else ()
     announced = ("--haproxy-protocol",) if key.announced else ()
     return shlex.join(("curl", "-vk", *announced, *there, f"{key.scheme}://{host}:{key.port}{key.path}"))
+
+
+def on_node(node: str, line: str) -> str:
+    """A shell line, run on a node by a person with the rights for it."""
+    return f"kubectl debug node/{node} -it --profile=sysadmin --image=busybox -- chroot /host {line}"
 
 
 def _plural(resource: str) -> str:

@@ -6,6 +6,7 @@ from kubectl_netdebug.flows.api import api_flow
 from kubectl_netdebug.flows.dns import dns_flow
 from kubectl_netdebug.flows.incoming import outside_to_pod_flow
 from kubectl_netdebug.flows.itself import pod_to_itself_flow
+from kubectl_netdebug.flows.node import node_flow
 from kubectl_netdebug.flows.outside import pod_to_outside_flow
 from kubectl_netdebug.flows.pods import pod_to_pod_flow
 from kubectl_netdebug.flows.service import service_flow
@@ -30,3 +31,5 @@ def flow_for(question: Question) -> Flow:
             return dns_flow()
         case FlowName.API:
             return api_flow()
+        case FlowName.NODE:
+            return node_flow()

@@ -18,6 +18,7 @@ from kubectl_netdebug.causes.api_view import (
 from kubectl_netdebug.causes.backends import client_pod
 from kubectl_netdebug.causes.catalogue import explanations
 from kubectl_netdebug.causes.webhook import failed_creations, failing_webhooks
+from kubectl_netdebug.flows.node_steps import node_steps
 from kubectl_netdebug.flows.policy import policy_steps
 from kubectl_netdebug.flows.reach import judge
 from kubectl_netdebug.flows.source import SOURCE_STEP
@@ -38,6 +39,7 @@ def api_flow() -> Flow:
             *policy_steps(before),
             Step(Hop.BACKENDS, "API servers", _servers, after=before, follow_failures=True),
             Step(Hop.ADDRESS, "API address", _address, after=before, follow_failures=True),
+            *node_steps((*before, Hop.BACKENDS, Hop.ADDRESS)),
             Step(Hop.TLS, "certificate", _certificate, after=way),
             Step(Hop.AUTHENTICATION, "token", _token, after=(*way, Hop.TLS)),
             Step(Hop.AUTHORIZATION, "rights", _rights, after=(*way, Hop.TLS, Hop.AUTHENTICATION), essential=False),

@@ -8,6 +8,7 @@ from kubectl_netdebug.causes.backends import behind_services
 from kubectl_netdebug.causes.catalogue import explanations
 from kubectl_netdebug.causes.itself_view import loops, own_address
 from kubectl_netdebug.flows import reach
+from kubectl_netdebug.flows.node_steps import node_steps
 from kubectl_netdebug.flows.source import SOURCE_STEP
 from kubectl_netdebug.model.hop import Hop, Outcome, failed, passed, skipped, warned
 from kubectl_netdebug.model.look import Look
@@ -25,6 +26,7 @@ def pod_to_itself_flow() -> Flow:
             Step(Hop.SOCKET, "listening socket", reach.socket, after=behind, follow_failures=True, essential=False),
             Step(Hop.OWN_ADDRESS, "own address", _own, after=behind, follow_failures=True),
             Step(Hop.ADDRESS, "own Service", _address, after=(*behind, Hop.OWN_ADDRESS)),
+            *node_steps((*behind, Hop.OWN_ADDRESS, Hop.ADDRESS)),
         ),
         explanations=explanations(),
     )

@@ -25,7 +25,8 @@ from kubectl_netdebug.causes.outside_way import (
     wants_tls,
 )
 from kubectl_netdebug.flows.names import name_steps
-from kubectl_netdebug.flows.policy import policy_steps
+from kubectl_netdebug.flows.node_steps import node_steps
+from kubectl_netdebug.flows.policy import POLICIES, policy_steps
 from kubectl_netdebug.flows.reach import judge
 from kubectl_netdebug.flows.source import SOURCE_STEP
 from kubectl_netdebug.model.hop import Hop, Outcome, State, failed, passed, skipped, unknown, warned
@@ -47,6 +48,7 @@ def pod_to_outside_flow() -> Flow:
             Step(Hop.ROUTES, "routes", _routes, after=(Hop.SOURCE,), essential=False),
             *policy_steps(named),
             Step(Hop.ADDRESS, "address", _address, after=(Hop.SOURCE, Hop.ROUTES), follow_failures=True),
+            *node_steps((*reached, *POLICIES)),
             Step(Hop.TLS, "TLS", _tls, after=reached),
             Step(Hop.PROTOCOL, "protocol", _protocol, after=(*reached, Hop.TLS), essential=False),
             Step(Hop.SPEED, "speed", _speed, after=reached, essential=False),

@@ -15,6 +15,9 @@ from kubectl_netdebug.model.step import HopFunction, Step
 
 SHOWN = 3
 
+POLICIES = (Hop.EGRESS_POLICY, Hop.INGRESS_POLICY)
+"""The hops of these steps."""
+
 
 def policy_steps(after: tuple[Hop, ...]) -> tuple[Step, ...]:
     """Egress of the client, then ingress of the server. `after` are the hops that settle who talks to whom."""

@@ -8,21 +8,15 @@ from kubectl_netdebug.causes.backends import (
     backends_asked,
     client_pod,
     in_use,
-    ports_asked,
 )
 from kubectl_netdebug.causes.reach import refusing, tried, untranslated
 from kubectl_netdebug.causes.talk import mute
+from kubectl_netdebug.causes.virtual import virtual_attempts
 from kubectl_netdebug.model.hop import Outcome, State, failed, passed, skipped, unknown, warned
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.net.outcome import Attempt, tally
 from kubectl_netdebug.net.outcome import Outcome as End
-
-TRIES = 3
-"""Connects to a virtual address whose backends all behave alike."""
-
-MOST_TRIES = 16
-"""Connects to a virtual address in one run."""
 
 
 def socket(look: Look, asked: Question) -> Outcome:
@@ -73,23 +67,8 @@ def address(look: Look, asked: Question) -> Outcome:
         return skipped("no address of its own: clients use the endpoints directly")
     if not in_use(backends_asked(look, asked)):
         return skipped("no endpoint is ready, so it has nowhere to lead")
-    client = client_pod(look, asked)
-    attempts = range(_tries(look, asked))
-    tries = look.all(
-        [
-            asks.connect(client, service.address, port.port, port.protocol, attempt)
-            for port in ports_asked(service, asked)
-            for attempt in attempts
-        ]
-    )
-    return judge(list(tries), len(tries))
-
-
-def _tries(look: Look, asked: Question) -> int:
-    """More where some backends answer and others do not: a few could all meet the dead ones."""
-    telling = [attempt for _, attempt in tried(look, asked) if attempt.outcome is not End.SILENT]
-    mixed = len({attempt.outcome.connected for attempt in telling}) == 2
-    return min(MOST_TRIES, TRIES * len(telling)) if mixed else TRIES
+    tries = [attempt for _, attempt in virtual_attempts(look, asked)]
+    return judge(tries, len(tries))
 
 
 def _port_as_typed(look: Look, asked: Question) -> Outcome:

@@ -25,6 +25,8 @@ class Price(IntEnum):
     """A connection from this machine; changes nothing in the cluster."""
     POD = 2
     """Runs a command in a Pod, which may add an ephemeral container to it."""
+    NODE = 3
+    """Runs a command on a node, which creates a privileged Pod there for the length of the run."""
 
 
 class Why(StrEnum):
@@ -341,6 +343,46 @@ class ApiCall(FactKey):
     request: str = "whoami"
     container: str = ""
     folder: str = ""
+
+
+NODE_PLACE = "node/"
+"""How `pod` begins in keys of things done from a node's own network: `Connect("", "node/NAME", …)`."""
+
+
+@dataclass(frozen=True)
+class NodeText(FactKey):
+    """One reading of a node, as text: rules, routes, settings, files.
+
+    `what` names the reading (`vantage.node_script` has them all), `about` are its parameters. The value is the text
+    that a tool or `/proc` gave, '' where there is nothing. `again` tells repeated readings apart.
+    """
+
+    price: ClassVar[Price] = Price.NODE
+    node: str
+    what: str
+    about: tuple[str, ...] = ()
+    again: int = 0
+
+
+@dataclass(frozen=True)
+class NodeMoved(FactKey):
+    """What moved on a node while a Pod (or a node: `node/NAME`) connected to one address several times.
+
+    Value: `{"attempts": [value of Connect], "rules": [{"source", "table", "chain", "rule", "packets"}], "counters":
+    {name: number}}`. `source` is `iptables`, `iptables-legacy` or `nft`; a chain's policy stands as rule `policy DROP`.
+    Only what moved is there. `counters` are those of `/proc/net/{snmp,netstat}` (`TcpExt.IPReversePathFilter`) and of
+    conntrack (`conntrack.drop`).
+    """
+
+    price: ClassVar[Price] = Price.NODE
+    node: str
+    namespace: str
+    pod: str
+    host: str
+    port: int
+    protocol: str = "TCP"
+    tries: int = 3
+    again: int = 0
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ class FlowName(StrEnum):
     POD_TO_ITSELF = "pod-to-itself"
     DNS = "dns"
     API = "api"
+    NODE = "node"
 
 
 class SourceKind(StrEnum):
@@ -27,6 +28,7 @@ class SourceKind(StrEnum):
     STATEFULSET = "statefulset"
     DAEMONSET = "daemonset"
     JOB = "job"
+    NODE = "node"
     OUTSIDE = "outside"
 
 
@@ -49,7 +51,8 @@ class Question:
     `namespace` is that of the destination; where there is none in the cluster, the source's. At most one of `service`,
     `pod`, `ingress`, `gateway` and `host` names the destination. `host` is a name or an address as it was typed; in the
     flow `dns` it is the name to resolve, '' for "names in general". `port` is what the person typed behind the colon: a
-    number or a port name, empty for "all that are declared". `scheme` and `path` are those of a URL.
+    number or a port name, empty for "all that are declared". `scheme` and `path` are those of a URL. `node` is the node
+    that the flow of that name is about.
     """
 
     flow: FlowName
@@ -64,6 +67,7 @@ class Question:
     host: str = ""
     scheme: str = ""
     path: str = ""
+    node: str = ""
 
     @property
     def destination(self) -> str:
@@ -75,6 +79,8 @@ class Question:
                 return "the API server"
             case FlowName.DNS:
                 return self.host or "names"
+            case FlowName.NODE:
+                return f"node/{self.node}"
         if self.host:
             return self._url if self.scheme else self._with_port(self._host_in_url)
         for kind, name in (("pod", self.pod), ("ingress", self.ingress), ("gateway", self.gateway)):
@@ -85,7 +91,7 @@ class Question:
     @property
     def kind_and_name(self) -> str:
         """`service/web`, `host/example.com`, `self`: the destination for programs."""
-        for kind in ("service", "pod", "ingress", "gateway", "host"):
+        for kind in ("service", "pod", "ingress", "gateway", "host", "node"):
             if getattr(self, kind):
                 return f"{kind}/{getattr(self, kind)}"
         return {FlowName.POD_TO_ITSELF: "self", FlowName.API: "api"}.get(self.flow, "any")

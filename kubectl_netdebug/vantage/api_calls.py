@@ -76,7 +76,7 @@ class ApiVantage:
                 began = time.monotonic()
                 value = _speak(pipe, key, mounted)
                 milliseconds = round((time.monotonic() - began) * 1000, 1)
-                return Known({**value, "ms": milliseconds}, milliseconds, probe.name)
+                return Known({**value, "ms": milliseconds}, milliseconds, probe.how)
         except NoProbe as refused:
             return refused.unknown
         except errors.KubeError as problem:

@@ -12,16 +12,19 @@ Ask = Callable[[str], bool]
 
 @dataclass
 class Consent:
-    """What the person allowed.
+    """What the person allowed: containers in Pods, and Pods on nodes, each by itself.
 
-    `ask` puts a question to a person at a terminal; None where there is nobody to ask. The answer holds for the run.
+    `ask` puts a question to a person at a terminal; None where there is nobody to ask. An answer holds for the run.
     """
 
     forbidden: str = ""
     """Why nothing may be probed at all, for example `--probe never`; '' where it may."""
     allowed: bool = False
+    """A container may be added to a Pod."""
+    nodes_allowed: bool = False
+    """A privileged Pod may be made on a node."""
     ask: Ask | None = None
-    _answered: bool | None = field(default=None, init=False)
+    _answers: dict[str, bool] = field(default_factory=dict, init=False)
 
     def may_be_had(self) -> Unknown | None:
         """None where probing is allowed or can be asked for; else why not."""
@@ -38,9 +41,24 @@ class Consent:
         refusal = self.may_be_had()
         if refusal is not None or self.allowed:
             return refusal
-        if self._answered is None:
-            assert self.ask is not None
-            self._answered = self.ask(description)
-        if self._answered:
+        if self._asked("pod", description):
             return None
         return Unknown(Why.NO_CONSENT, "not probed: you said no", "--probe always")
+
+    def for_node(self, description: str) -> Unknown | None:
+        """The same for a privileged Pod on a node, which nothing but a consent of its own allows."""
+        if self.forbidden:
+            return Unknown(Why.NO_CONSENT, f"nodes not looked at ({self.forbidden})", "--allow node")
+        if self.nodes_allowed:
+            return None
+        if self.ask is None:
+            return Unknown(Why.NO_CONSENT, "nodes not looked at: nobody allowed a Pod there", "--allow node")
+        if self._asked("node", description):
+            return None
+        return Unknown(Why.NO_CONSENT, "nodes not looked at: you said no", "--allow node")
+
+    def _asked(self, what: str, description: str) -> bool:
+        if what not in self._answers:
+            assert self.ask is not None
+            self._answers[what] = self.ask(description)
+        return self._answers[what]

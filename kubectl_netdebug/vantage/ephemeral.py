@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from kubectl_netdebug.kube import errors
 from kubectl_netdebug.kube.session import Session
 from kubectl_netdebug.model.facts import Unknown, Why
-from kubectl_netdebug.model.objects.node import read_node
 from kubectl_netdebug.model.objects.pod import Container, Pod
 from kubectl_netdebug.model.result import Change
 from kubectl_netdebug.vantage import resources
+from kubectl_netdebug.vantage.images import DEFAULT_IMAGE, SMALL_FIRST, image_on_node
 from kubectl_netdebug.vantage.pods import read_one
 from kubectl_netdebug.vantage.rung import PREFIX, NoProbe, ProbeContainer
 
@@ -30,12 +30,9 @@ SPARE = 60
 START_SECONDS = 30.0
 """How long the container may take to start, an image pull included."""
 
-DEFAULT_IMAGE = "docker.io/library/busybox:1.37"
 USER = 65532
-KNOWN_IMAGES = ("busybox", "netshoot", "nettools", "alpine", "agnhost")
-"""Images with a shell and a way to connect, the smallest first; one that is on the node already needs no pull."""
 
-_HOPELESS = (
+HOPELESS = (
     "ErrImagePull",
     "ImagePullBackOff",
     "InvalidImageName",
@@ -105,7 +102,7 @@ class EphemeralContainers:
     def _spec(self, name: str, pod: Pod) -> dict[str, object]:
         return {
             "name": name,
-            "image": self._image or self._image_on_node(pod.node) or DEFAULT_IMAGE,
+            "image": self._image or image_on_node(self._session, pod.node, SMALL_FIRST) or DEFAULT_IMAGE,
             "imagePullPolicy": "IfNotPresent",
             # A bare sleep as PID 1 ignores SIGTERM and would hold up the Pod's deletion for its whole grace period.
             "command": ["sh", "-c", f"trap 'exit 0' TERM INT; sleep {LIFETIME} & wait"],
@@ -119,19 +116,6 @@ class EphemeralContainers:
             },
         }
 
-    def _image_on_node(self, node: str) -> str:
-        """A known image that the node reports as present; '' where none is, or nodes may not be read."""
-        try:
-            images = read_node(self._session.get(resources.path("nodes", "", node), deadline=5.0)).images
-        except errors.KubeError:
-            return ""
-        tagged = [image for image in images if "@" not in image]
-        for known in KNOWN_IMAGES:
-            for image in tagged:
-                if image.rsplit("/", 1)[-1].split(":", 1)[0] == known:
-                    return image
-        return ""
-
     def _await_running(self, namespace: str, name: str, container: str) -> None:
         end = time.monotonic() + START_SECONDS
         pause = 0.05
@@ -142,7 +126,7 @@ class EphemeralContainers:
                 return
             if status and status.state == "terminated":
                 raise NoProbe(Unknown(Why.ERROR, f"the probe container ended at once: {_ending(status)}", "--image"))
-            if status and status.reason in _HOPELESS:
+            if status and status.reason in HOPELESS:
                 says = f"the probe container does not start: {status.reason}: {status.message}".rstrip(": ")
                 raise NoProbe(Unknown(Why.REFUSED, f"{says} (image {status.image})", "--image"))
             if time.monotonic() >= end:

@@ -74,7 +74,7 @@ class PipeVantage:
                 began = time.monotonic()
                 value = talk(pipe)
                 milliseconds = round((time.monotonic() - began) * 1000, 1)
-                return Known({**value, "ms": milliseconds}, milliseconds, probe.name)
+                return Known({**value, "ms": milliseconds}, milliseconds, probe.how)
         except NoProbe as refused:
             return refused.unknown
         except errors.KubeError as problem:
@@ -95,7 +95,7 @@ class Conversation(io.RawIOBase):
     """A byte pipe as a file, with one deadline for everything."""
 
     def __init__(self, session: Session, probe: ProbeContainer, host: str, port: int) -> None:
-        argv = ("sh", "-c", LEND, host, str(port))
+        argv = probe.command(("sh", "-c", LEND, host, str(port)))
         self._pipe: BytePipe = session.open_pipe(probe.namespace, probe.pod, probe.name, argv, seconds=SECONDS)
         self._until = time.monotonic() + SECONDS
         self._rest = b""

@@ -47,7 +47,7 @@ class PodVantage:
                 answers[key] = _no_tool(probe, "nc, agnhost or bash")
             else:
                 value = {"outcome": attempt.outcome.value, "ms": attempt.milliseconds, "detail": attempt.detail}
-                answers[key] = Known(value, attempt.milliseconds, probe.name)
+                answers[key] = Known(value, attempt.milliseconds, probe.how)
         return answers
 
     def lookups(self, namespace: str, pod: str, keys: Sequence[Lookup]) -> Mapping[FactKey, Answer]:
@@ -74,7 +74,7 @@ class PodVantage:
             elif line.wire is None:
                 answers[key] = _no_tool(probe, "nc that speaks UDP, and no bash")
             else:
-                answers[key] = Known(dns_script.outcome_of(line, question), line.milliseconds, probe.name)
+                answers[key] = Known(dns_script.outcome_of(line, question), line.milliseconds, probe.how)
         return answers
 
     def _ask_all(
@@ -88,7 +88,9 @@ class PodVantage:
         lines: dict[int, dns_script.DnsLine] = {}
         try:
             with contextlib.closing(
-                self._session.open_pipe(probe.namespace, probe.pod, probe.name, argv, seconds=EXEC_SECONDS)
+                self._session.open_pipe(
+                    probe.namespace, probe.pod, probe.name, probe.command(argv), seconds=EXEC_SECONDS
+                )
             ) as pipe:
                 while len(lines) < len(tries) and len(output) < MOST_OUTPUT:
                     data = pipe.recv(max(0.0, end - time.monotonic()))
@@ -111,7 +113,7 @@ class PodVantage:
                 return _sockets(output, key.container)
         try:
             probe = probe or self._containers.ensure(key.namespace, key.pod)
-            return _sockets(self._run(probe, ("cat", *PROC_FILES), any_exit=True), probe.name)
+            return _sockets(self._run(probe, ("cat", *PROC_FILES), any_exit=True), probe.how)
         except NoProbe as refused:
             return refused.unknown
 
@@ -122,10 +124,10 @@ class PodVantage:
             return Known(sanitise(own[:MOST_FILE].decode("utf-8", "replace"), MOST_FILE), how=key.container)
         try:
             probe = self._containers.ensure(key.namespace, key.pod)
-            content = self._run(probe, ("cat", key.path))
+            content = self._run(probe, ("cat", probe.file(key.path)))
         except NoProbe as refused:
             return refused.unknown
-        return Known(sanitise(content[:MOST_FILE].decode("utf-8", "replace"), MOST_FILE), how=probe.name)
+        return Known(sanitise(content[:MOST_FILE].decode("utf-8", "replace"), MOST_FILE), how=probe.how)
 
     def _quietly(self, where: ProbeContainer, argv: tuple[str, ...]) -> bytes:
         """The output of a command that may well not exist there."""
@@ -138,7 +140,12 @@ class PodVantage:
         """Standard output. Raises NoProbe where the command could not be run to its end."""
         try:
             result = self._session.exec(
-                where.namespace, where.pod, where.name, argv, seconds=EXEC_SECONDS, most_bytes=MOST_OUTPUT
+                where.namespace,
+                where.pod,
+                where.name,
+                where.command(argv),
+                seconds=EXEC_SECONDS,
+                most_bytes=MOST_OUTPUT,
             )
         except errors.KubeError as problem:
             raise NoProbe(unknown_from(problem)) from problem

@@ -24,13 +24,32 @@ class NoProbe(Exception):
 
 @dataclass(frozen=True)
 class ProbeContainer:
-    """A running container in which commands can be run."""
+    """A running container in which commands can be run.
+
+    `process` is a process of the node whose network and files are meant, for a container that sees the node's
+    processes; 0 where the container's own are. `where` is how the place is told to people, '' for "in the Pod".
+    """
 
     namespace: str
     pod: str
     name: str
+    process: int = 0
+    where: str = ""
 
     @property
     def added(self) -> bool:
         """It is ours; else the app's own, with whatever tools its image has."""
         return self.name.startswith(PREFIX)
+
+    @property
+    def how(self) -> str:
+        """The rung, as it stands with every answer."""
+        return self.where or self.name
+
+    def command(self, argv: tuple[str, ...]) -> tuple[str, ...]:
+        """What to run, so that it happens in the network that is meant."""
+        return ("nsenter", "-t", str(self.process), "-n", "--", *argv) if self.process else argv
+
+    def file(self, path: str) -> str:
+        """A path as the place that is meant sees it. `/proc/net` follows the network anyway."""
+        return f"/proc/{self.process}/root{path}" if self.process and not path.startswith("/proc/") else path

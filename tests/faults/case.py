@@ -15,16 +15,18 @@ on particular names, ports or nodes.
     setup, inject, repair   lists of steps
     question   the words behind `kubectl netdebug`, as a user would type them
     probe      always (default) | never | auto
+    allow      node: a privileged Pod may be made on nodes (given as --allow)
     expect     {state, code, object: Kind/name, also: [codes]}; code is null where nothing may be accused
     fix        'paste' (default for faults): the first fix is pasted and the second run must be healthy;
                any other text says why that cannot be
 
 A step is a mapping with one of: `app` (a Deployment, a Service and a client Pod), `apply` (manifests), `sh` (a command,
 with `until` as a regular expression that its output must match within `within` seconds), `node` with `sh`, `world` (a
-shell line outside), `fabric` (a shell line on the wire, whose port to a machine is `v-MACHINE`), `learn` (a new name, with `sh` and perhaps `node`: it stands for what that command prints from then
-on), `older` (seconds that every Pod of the app must have lived), `component` with `do` (stop, cont, kill or restart of a
-part of the cluster, such as `kcm` or `proxy-node-1`), `controller` (a real ingress controller in the namespace, of the
-class `${word}-${ns}`, behind the load-balancer address `${lb}`), `balance` (gives a Service that address).
+shell line outside), `fabric` (a shell line on the wire, whose port to a machine is `v-MACHINE`), `learn` (a new name,
+with `sh` and perhaps `node`: it stands for what that command prints from then on), `older` (seconds that every Pod of
+the app must have lived), `component` with `do` (stop, cont, kill or restart of a part of the cluster, such as `kcm` or
+`proxy-node-1`), `controller` (a real ingress controller in the namespace, of the class `${word}-${ns}`, behind the
+load-balancer address `${lb}`), `balance` (gives a Service that address).
 """
 
 from __future__ import annotations
@@ -99,6 +101,7 @@ class Case:
     expect: Expect
     fix: str
     path: Path = field(default=Path())
+    allow: str = ""
 
     def runs_on(self, variant: Variant) -> bool:
         """Whether this kind of cluster can carry it."""
@@ -128,7 +131,7 @@ def _read(path: Path) -> Iterable[Case]:
 def _case(path: Path, data: Mapping[str, Any]) -> Case:
     known = {
         *("id", "row", "kind", "title", "touches", "only", "smoke", "setup", "inject", "repair"),
-        *("question", "probe", "expect", "fix"),
+        *("question", "probe", "allow", "expect", "fix"),
     }
     strange = set(data) - known
     if strange or data.get("kind") not in KINDS or data.get("touches", "namespace") not in TOUCHES:
@@ -152,6 +155,7 @@ def _case(path: Path, data: Mapping[str, Any]) -> Case:
         expect=Expect(expect["state"], expect.get("code"), expect.get("object"), tuple(expect.get("also", ()))),
         fix=data.get("fix", "paste" if data["kind"] == "fault" else "nothing to fix"),
         path=path,
+        allow=data.get("allow", ""),
     )
 
 

@@ -168,7 +168,8 @@ def _ask_and_compare(
 
 def _ask(lab: Lab, case: Case, names: Mapping[str, str], more: str) -> tuple[dict[str, Any] | None, str]:
     question = fill(case.question, names)
-    code, output, errors = lab.netdebug(f"{question} --probe {case.probe} -o json {more}")
+    allow = f"--allow {case.allow}" if case.allow else ""
+    code, output, errors = lab.netdebug(f"{question} --probe {case.probe} {allow} -o json {more}")
     try:
         result = json.loads(output)
     except ValueError:

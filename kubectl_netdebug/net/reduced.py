@@ -1,0 +1,16 @@
+"""Makes long readings of a node short, line by line, before they become facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+Reducer = Callable[[Iterable[str], tuple[str, ...]], Iterable[str]]
+
+REDUCERS: dict[str, Reducer] = {}
+"""By the name of the reading. A reducer gets the lines and the `about` of the key."""
+
+
+def reduce(what: str, about: tuple[str, ...], lines: Iterable[str]) -> Iterable[str]:
+    """The lines that are worth keeping; all of them where nothing is known about a reading."""
+    reducer = REDUCERS.get(what)
+    return reducer(lines, about) if reducer else lines

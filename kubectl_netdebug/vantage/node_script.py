@@ -1,0 +1,129 @@
+"""The script that reads a node, and how its output is taken apart. Pure.
+
+The node's own tools are preferred, run in its mounts; else those of the image; else `/proc` and `/sys`. Every section
+is framed by a nonce, so nothing that stands in a file or a rule can pass for a frame.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+NO_TOOL = 127
+"""The exit code of a section whose tool is nowhere."""
+
+MISSING = 44
+"""The exit code of a section whose file or folder is not there: known, and empty."""
+
+_PRELUDE = """\
+LC_ALL=C; export LC_ALL
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/host-bin; export PATH
+nonce={nonce}
+host() {{ nsenter -t 1 -m -- "$@"; }}
+on_host() {{ nsenter -t 1 -m -- sh -c 'command -v "$0" >/dev/null 2>&1' "$1" 2>/dev/null; }}
+tool() {{
+  if on_host "$1"; then host "$@"
+  elif command -v "$1" >/dev/null 2>&1; then "$@"
+  else return 127
+  fi
+}}
+files() {{
+  for f in "$@"; do
+    if host test -f "$f" 2>/dev/null; then printf '==> %s <==\\n' "$f"; host cat "$f"; printf '\\n'; fi
+  done
+  return 0
+}}
+section() {{ printf '\\n%s > %s\\n' "$nonce" "$1"; }}
+ended() {{ printf '\\n%s < %s %s\\n' "$nonce" "$1" "$2"; }}
+"""
+
+_SYSCTL = """\
+for s in {names}; do
+  f=/proc/sys/$s
+  [ -r "$f" ] && printf '%s = %s\\n' "$s" "$(cat "$f" 2>/dev/null)"
+done
+true"""
+
+READINGS = {
+    "iptables": "tool iptables-save -c",
+    "iptables-legacy": "tool iptables-legacy-save -c",
+    "ip6tables": "tool ip6tables-save -c",
+    "ip6tables-legacy": "tool ip6tables-legacy-save -c",
+    "nft": "tool nft list ruleset",
+    "ipvs": "cat /proc/net/ip_vs 2>/dev/null || return 44",
+    "versions": "uname -r; tool iptables --version; tool nft --version; true",
+    "addresses": "tool ip -j address 2>/dev/null || tool ip address",
+    "links": "tool ip -j -d link 2>/dev/null || tool ip link",
+    "routes": "tool ip -j route show table all 2>/dev/null || tool ip route show table all || cat /proc/net/route",
+    "routes6": "tool ip -6 -j route show table all 2>/dev/null || tool ip -6 route || cat /proc/net/ipv6_route",
+    "rules": "tool ip -j rule 2>/dev/null || tool ip rule",
+    "rules6": "tool ip -6 -j rule 2>/dev/null || tool ip -6 rule",
+    "neighbours": "tool ip -j neigh 2>/dev/null || cat /proc/net/arp",
+    "fdb": "tool bridge -j fdb 2>/dev/null || tool bridge fdb",
+    "ports": "tool bridge -j -d link 2>/dev/null || tool bridge -d link",
+    "counters": "cat /proc/net/snmp /proc/net/netstat",
+    "interfaces": "cat /proc/net/dev",
+    "conntrack": "tool conntrack -S 2>/dev/null || cat /proc/net/stat/nf_conntrack",
+    "sockets": "cat /proc/net/tcp /proc/net/tcp6 /proc/net/udp /proc/net/udp6",
+    "listeners": "tool ss -lntup",
+    "kernel-log": "host dmesg 2>/dev/null | tail -n 400",
+}
+"""What can be read, by name, as shell. `files` and `sysctl` take parameters and stand in `_snippet`."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One section: the name of a reading and its parameters."""
+
+    what: str
+    about: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """The end of a section: which one, and its exit code."""
+
+    index: int
+    code: int
+
+
+def script(wanted: Sequence[Wanted], nonce: str) -> str:
+    """One shell script for all sections, one after the other; compressed where the image can.
+
+    Raises KeyError for a reading that nobody knows.
+    """
+    body = "\n".join(f"section {index}\n( {_snippet(each)}\n)\nended {index} $?" for index, each in enumerate(wanted))
+    packed = "if command -v gzip >/dev/null 2>&1; then everything | gzip -1; else everything; fi"
+    return f"{_PRELUDE.format(nonce=shlex.quote(nonce))}\neverything() {{\n{body}\n}}\n{packed}\n"
+
+
+def _snippet(wanted: Wanted) -> str:
+    words = " ".join(map(shlex.quote, wanted.about))
+    match wanted.what:
+        case "sysctl":
+            return _SYSCTL.format(names=words)
+        case "files":
+            return f"files {words}"
+        case "list":
+            return f"host ls -la {words} 2>/dev/null; true"
+    # `about` of the rules says what this side is to keep of them.
+    return READINGS[wanted.what].replace("return", "exit")
+
+
+def sections(lines: Iterable[str], nonce: str) -> Iterator[str | Section]:
+    """The lines as they come, with a `Section` at the end of each; what stands outside of sections is left out."""
+    begin = re.compile(rf"{re.escape(nonce)} > (\d+)")
+    end = re.compile(rf"{re.escape(nonce)} < (\d+) (\d+)")
+    inside = False
+    for line in lines:
+        if nonce in line:
+            if begin.fullmatch(line):
+                inside = True
+            ending = end.fullmatch(line)
+            if ending:
+                inside = False
+                yield Section(int(ending[1]), int(ending[2]))
+        elif inside:
+            yield line
