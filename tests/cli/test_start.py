@@ -128,7 +128,7 @@ def test_a_server_that_is_ill(program: Program, healthy: FakeApi) -> None:
         ["path", "pod/a"],
         ["path", "pod/a", "example.com"],
         ["path", "pod/a", "https://me:secret@example.com"],
-        ["path", "node/one", "svc/web"],
+        ["path", "node/one", "self"],
         ["path", "pod/a", "svc/web:65536"],
         ["path", "outside", "self"],
         ["dns", "pod/a", "exa mple"],
