@@ -1,7 +1,8 @@
 """What the rules of a node should do with a Service port, from its EndpointSlices (Kubernetes pkg/proxy/topology.go).
 
 Ready endpoints get traffic; where none is ready, those that are terminating and still serve. Under a policy Local, only
-those of the node count. Topology hints are kept to where all ready endpoints have them and one is for this node or zone.
+those of the node count. Topology hints are kept to where all ready endpoints have them and one is for this node or
+zone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a node's rules do with a Service port, in one form for all of kube-proxy's modes.
 
-`net/proxy_iptables.py`, `net/proxy_nft.py` and `net/ipvs.py` read it out of the rules, `net/proxy_expected.py` says what
-it should be, and `compare` tells the difference.
+`net/proxy_iptables.py`, `net/proxy_nft.py` and `net/ipvs.py` read it out of the rules, `net/proxy_expected.py` says
+what it should be, and `compare` tells the difference.
 """
 
 from __future__ import annotations

@@ -46,6 +46,29 @@ for s in {names}; do
 done
 true"""
 
+_KUBE_PROXY = r"""for p in /proc/[0-9]*; do
+  c=; read -r c 2>/dev/null <"$p/comm" || continue
+  case "$c" in
+    kube-proxy|k3s|k3s-server|k3s-agent|rke2|hyperkube|cilium-agent|kube-router|ovnkube|antrea-agent)
+      printf 'process %s %s %s\n' "${p#/proc/}" "$c" "$(sed -n 's/^State:[^A-Za-z]*//p' "$p/status" 2>/dev/null)"
+      tr '\0' '\n' <"$p/cmdline" 2>/dev/null | sed 's/^/arg /';;
+  esac
+done
+ask() { printf 'GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n' "$2" | nc -w 3 127.0.0.1 "$1" 2>/dev/null | tr -d '\r'; }
+ask 10256 /healthz | sed 's/^/healthz /'
+m=$(ask 10249 /proxyMode | tail -n 1)
+if [ -n "$m" ]; then
+  printf 'mode %s\n' "$m"
+  ask 10249 /metrics | grep -E '^kubeproxy_sync_proxy_rules_.*(failures_total|last_(queued_)?timestamp_seconds)' |
+    sed 's/^/metric /'
+fi
+i=$(host stat -c %i /run/xtables.lock 2>/dev/null)
+[ -n "$i" ] && grep ":$i " /proc/locks | while read -r _ _ _ _ pid _; do
+  printf 'lock %s %s\n' "$pid" "$(cat "/proc/$pid/comm" 2>/dev/null)"
+done
+true"""
+"""`net.proxy_process` reads it."""
+
 READINGS = {
     "iptables": "tool iptables-save -c",
     "iptables-legacy": "tool iptables-legacy-save -c",
@@ -63,6 +86,7 @@ READINGS = {
     "neighbours": "tool ip -j neigh 2>/dev/null || cat /proc/net/arp",
     "fdb": "tool bridge -j fdb 2>/dev/null || tool bridge fdb",
     "ports": "tool bridge -j -d link 2>/dev/null || tool bridge -d link",
+    "kube-proxy": _KUBE_PROXY,
     "counters": "cat /proc/net/snmp /proc/net/netstat",
     "interfaces": "cat /proc/net/dev",
     "conntrack": "tool conntrack -S 2>/dev/null || cat /proc/net/stat/nf_conntrack",
