@@ -24,6 +24,9 @@ TRIES = 3
 MANY = 20
 """Questions over UDP to the first server, each by a socket of its own."""
 
+LATER = 6
+"""Further questions to a first server that answered none, where chance chooses among its replicas."""
+
 CALM = 4
 LOOPBACK, NOBODY = "127.0.0.1", 9
 
@@ -94,7 +97,12 @@ def servers_tried(look: Look, asked: Question) -> tuple[Tried, ...]:
         return ()
     name = test_name(look, resolver)
     _foresee_everything(look, asked, resolver, name)
-    return tuple(_tried(look, resolver, server, name) for server in resolver.conf.nameservers[:MOST_SERVERS])
+    service = dns_service(look, resolver)
+    chosen = {resolver.first} if service and len([r for r in replicas(look, service) if r.ready and r.udp]) > 1 else ()
+    return tuple(
+        _tried(look, resolver, server, name, later=LATER if server in chosen else 0)
+        for server in resolver.conf.nameservers[:MOST_SERVERS]
+    )
 
 
 def replicas_tried(look: Look, asked: Question) -> tuple[Tried, ...]:
@@ -106,7 +114,7 @@ def replicas_tried(look: Look, asked: Question) -> tuple[Tried, ...]:
     name = test_name(look, resolver)
     ready = [r for r in replicas(look, service) if r.ready and r.udp][:MOST_REPLICAS]
     _foresee_everything(look, asked, resolver, name)
-    return tuple(_tried(look, resolver, each.address, name, each) for each in ready)
+    return tuple(_tried(look, resolver, each.address, name, each, later=2) for each in ready)
 
 
 def many_tries(look: Look, asked: Question) -> tuple[DnsAnswer, ...]:
@@ -198,14 +206,16 @@ def _questions(resolver: Resolver, servers: Sequence[tuple[str, int]], name: str
     ]
 
 
-def _tried(look: Look, resolver: Resolver, server: str, name: str, replica: Replica | None = None) -> Tried:
-    """What fails is tried once more, later: a busy node is late by itself."""
+def _tried(
+    look: Look, resolver: Resolver, server: str, name: str, replica: Replica | None = None, *, later: int
+) -> Tried:
+    """What fails is tried again, so many times: a busy node is late by itself, and chance may meet a dead replica."""
     udp_port, tcp_port = (replica.udp, replica.tcp) if replica else (PORT, PORT)
     answers = look.all(_questions(resolver, [(server, udp_port)], name))
-    if replica and all(answer.lost for answer in answers):
-        later = range(MANY, MANY + 2)
+    if later and all(answer.lost for answer in answers):
+        more = range(MANY, MANY + later)
         answers += look.all(
-            [asks.lookup(resolver.pod, server, name, transport="UDP", attempt=n, port=udp_port) for n in later]
+            [asks.lookup(resolver.pod, server, name, transport="UDP", attempt=n, port=udp_port) for n in more]
         )
     tcp = look.if_known(asks.connect(resolver.pod, server, tcp_port)) if tcp_port else None
     if tcp is not None and not tcp.outcome.connected:
