@@ -79,7 +79,9 @@ def _by_role(look: Look, asked: Question, each: Judged) -> Reading | None:
     if talk.port in DNS_PORTS and _is_dns(each):
         if direction is Direction.INGRESS:
             return Reading(each, Mistake.DNS_INGRESS, _nearest(each))
-        return Reading(each, _dns_mistake(look, asked, each), _nearest(each))
+        mistake = _dns_mistake(look, asked, each)
+        by_port = _for_other_protocol(each) if mistake is Mistake.PROTOCOL else None
+        return Reading(each, mistake, by_port or _nearest(each))
     if asked.flow is FlowName.API and direction is Direction.EGRESS:
         vip = _in_block_of(each, talk.via.rpartition(":")[0] if talk.via.count(":") == 1 else talk.via)
         return Reading(each, Mistake.API_EGRESS, vip or _nearest(each))
@@ -126,6 +128,14 @@ def _is_dns(each: Judged) -> bool:
 
 def _nearest(each: Judged) -> Miss | None:
     return each.decision.misses[0] if each.decision.misses else None
+
+
+def _for_other_protocol(each: Judged) -> Miss | None:
+    """The rule that admits the peer on this port over another protocol; others may be as near by distance."""
+    for miss in each.decision.misses:
+        if miss.peer_matches and any({d.why for d in p.differences} == {Why.PROTOCOL} for p in miss.ports):
+            return miss
+    return None
 
 
 def _in_block_of(each: Judged, address: str) -> Miss | None:
