@@ -75,4 +75,4 @@ def _speed(look: Look, asked: Question) -> Outcome:
     found = speed_of_pod(look, asked)
     if found is None:
         return skipped("nothing to measure")
-    return warned(found.words) if found.lossy or found.slow else passed(found.words)
+    return warned(found.words) if found.lossy or found.full or found.slow else passed(found.words)
