@@ -50,14 +50,22 @@ class Speed:
     first_byte: float | None
     sent_again: int = 0
     """By how many first packets the Pod's counter of repeated ones rose in that time."""
+    overflowed: int = 0
+    """How many connections a full queue of the server's Pod turned away in that time."""
 
     @property
     def lossy(self) -> bool:
-        """Packets got lost: connects were late or failed, and the kernel did send packets again.
+        """Packets got lost on the way: connects were late or failed, and the kernel did send packets again.
 
-        A connect that is merely late says nothing: the machine may be busy.
+        A connect that is merely late says nothing: the machine may be busy. Nor do packets that arrived before a full
+        queue: then the program does not take its connections.
         """
-        return bool(self.sent_again) and bool(self.lost + self.repeated)
+        return bool(self.sent_again) and bool(self.lost + self.repeated) and not self.overflowed
+
+    @property
+    def full(self) -> bool:
+        """Connects were late or failed because the program does not take its connections."""
+        return bool(self.overflowed) and bool(self.lost + self.repeated)
 
     @property
     def slow(self) -> bool:
@@ -99,6 +107,9 @@ class Speed:
             after = ", ".join(f"{seconds} s" for seconds in quanta)
             again = f"{self.sent_again} first packets sent again"
             return f"{self.lost + self.repeated} of {self.tries} connects lost packets ({after}; {again})"
+        if self.full:
+            late = self.lost + self.repeated
+            return f"{late} of {self.tries} connects were late or failed: a full queue turned {self.overflowed} away"
         phases = [
             f"{name} {value:.0f} ms"
             for name, value in (
@@ -125,27 +136,46 @@ def measured(look: Look, asked: Question) -> Speed | None:
         return None
     said, shaken = request(look, asked), handshake(look, asked) if asked.scheme == "https" else None
     look.foresee(*(ask for ask in (said, shaken) if ask is not None))
-    tried, sent_again = many_connects(look, client, *place)
+    burst = many_connects(look, client, *place)
     reply = look.if_known(said) if said else None
     secured = look.if_known(shaken) if shaken else None
     return Speed(
         dns=_dns(look, asked) if setting is None else None,
-        connects=tried,
+        connects=burst.attempts,
         tls=secured.milliseconds if secured and secured.speaks_tls else None,
         first_byte=reply.first_byte if reply and reply.answered else None,
-        sent_again=sent_again,
+        sent_again=burst.sent_again,
     )
 
 
-def many_connects(look: Look, client: Pod, address: str, port: int) -> tuple[tuple[Attempt, ...], int]:
-    """Some connects, more where one was late or failed; and how many first packets the Pod sent again meanwhile."""
-    before = counter(look.if_known(asks.file_in(client, COUNTERS)) or "", "TcpExt", SYN_AGAIN)
+@dataclass(frozen=True)
+class Burst:
+    """Connects to one address, and what the kernels counted meanwhile."""
+
+    attempts: tuple[Attempt, ...]
+    sent_again: int = 0
+    overflowed: int = 0
+
+
+def many_connects(look: Look, client: Pod, address: str, port: int, server: Pod | None = None) -> Burst:
+    """Some connects, more where one was late or failed; `server` is the Pod there, whose queue is then watched."""
+    before = _repeated(look, client, 0)
     tried = [attempt for _, attempt in connects(look, client, [(address, port)], SOME)]
     if all(attempt.milliseconds < REPEATED and attempt.outcome.connected for attempt in tried):
-        return tuple(tried), 0
+        return Burst(tuple(tried))
+    full_before = _overflows(look, server, 2)
     tried = [attempt for _, attempt in connects(look, client, [(address, port)], MANY)]
-    after = counter(look.if_known(asks.file_in(client, COUNTERS, again=1)) or "", "TcpExt", SYN_AGAIN)
-    return tuple(tried), max(0, after - before)
+    after, full_after = _repeated(look, client, 1), _overflows(look, server, 3)
+    return Burst(tuple(tried), max(0, after - before), max(0, full_after - full_before))
+
+
+def _repeated(look: Look, client: Pod, again: int) -> int:
+    return counter(look.if_known(asks.file_in(client, COUNTERS, again=again)) or "", "TcpExt", SYN_AGAIN)
+
+
+def _overflows(look: Look, server: Pod | None, again: int) -> int:
+    text = look.if_known(asks.file_in(server, COUNTERS, again=again)) if server else ""
+    return counter(text or "", "TcpExt", "ListenOverflows")
 
 
 def _dns(look: Look, asked: Question) -> float | None:

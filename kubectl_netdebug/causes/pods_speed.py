@@ -17,10 +17,12 @@ def speed_of_pod(look: Look, asked: Question) -> Speed | None:
     if backend is None:
         return None
     client = client_pod(look, asked)
-    connects, again = many_connects(look, client, backend.address, backend.port)
+    server = look.if_known(asks.pod_named(asked.namespace, backend.pod))
+    burst = many_connects(look, client, backend.address, backend.port, server)
     path = path_at(look, asked, backend)
     reply = look.if_known(asks.http(client, backend.address, backend.port, path)) if path is not None else None
-    return Speed(None, connects, None, reply.first_byte if reply and reply.answered else None, again)
+    first_byte = reply.first_byte if reply and reply.answered else None
+    return Speed(None, burst.attempts, None, first_byte, burst.sent_again, burst.overflowed)
 
 
 def accepting(look: Look, asked: Question) -> Backend | None:

@@ -6,6 +6,7 @@ import re
 
 from kubectl_netdebug.causes import asks
 from kubectl_netdebug.causes.backends import Backend, client_pod
+from kubectl_netdebug.causes.backends_reach import ACCEPT_QUEUE
 from kubectl_netdebug.causes.outside_speed import REPEATED, Speed, measured
 from kubectl_netdebug.causes.outside_way import is_outside
 from kubectl_netdebug.causes.owners import is_patchable, owner_of, template_path
@@ -59,21 +60,20 @@ def packet_loss(look: Look, asked: Question) -> Finding | None:
 THROTTLED = Cause(
     code="slow-app-throttled",
     title="The application is throttled by its CPU limit",
-    says="Container {container} of {pod} takes {first} to answer while a connect takes {connect}: its CPU limit of "
-    "{limit} throttles it.",
+    says="Container {container} of {pod} {slowly}: its CPU limit of {limit} throttles it.",
     means="The kernel stops the container for the rest of each 100 ms once its share is used up, so answers come late.",
     symptom="Connections come about at once and the first byte takes seconds, more so under load.",
     apart="With slow names or lost packets the time goes by before the connection; here it goes by after it.",
     mend="Raise the CPU limit, or have the application do less for each request.",
-    explains=("slow-first-byte",),
+    explains=("slow-first-byte", "accept-queue-overflow"),
 )
 
 
 @explains(Hop.SPEED, THROTTLED)
 def app_throttled(look: Look, asked: Question) -> Finding | None:
-    """A slow first byte, a CPU limit, and a counter of throttled periods that rises during one request."""
+    """A slow first byte or a full queue, a CPU limit, and a counter of throttled periods that rises meanwhile."""
     backend, speed = accepting(look, asked), speed_of_pod(look, asked)
-    if backend is None or speed is None or not speed.slow:
+    if backend is None or speed is None or not (speed.slow or speed.full):
         return None
     pod = look(asks.pod_named(asked.namespace, backend.pod))
     container = container_for(pod, backend.port, backend.protocol) if pod else None
@@ -85,13 +85,14 @@ def app_throttled(look: Look, asked: Question) -> Finding | None:
         return None
     owner = owner_of(look, pod)
     path = f"containers[{container.index}].resources.limits.cpu"
-    assert speed.first_byte is not None
+    slowly = "does not take its connections in time"
+    if speed.slow and speed.first_byte is not None:
+        slowly = f"takes {speed.first_byte / 1000:.1f} s to answer while a connect takes {speed.connect:.0f} ms"
     return THROTTLED.confirmed(
         at=owner.at(template_path(owner, path)),
         container=container.name,
         pod=pod.name,
-        first=f"{speed.first_byte / 1000:.1f} s",
-        connect=f"{speed.connect:.0f} ms",
+        slowly=slowly,
         limit=limit,
         effect=Effect.DEGRADES,
         saw=(speed.words, f"nr_throttled of {container.name}: +{rose} during one request"),
@@ -124,6 +125,25 @@ def _limit(look: Look, pod: Pod, container: Container) -> str:
         if tree.text(each, "name") == container.name:
             return tree.text(each, "resources", "limits", "cpu")
     return ""
+
+
+@explains(Hop.SPEED, ACCEPT_QUEUE)
+def queue_overflows_at_times(look: Look, asked: Question) -> Finding | None:
+    """Some connects are late or fail, and the Pod counts connections that its full queue turned away."""
+    backend, speed = accepting(look, asked), speed_of_pod(look, asked)
+    if backend is None or speed is None or not speed.full:
+        return None
+    pod = look(asks.pod_named(asked.namespace, backend.pod))
+    if pod is None:
+        return None
+    return ACCEPT_QUEUE.confirmed(
+        at=owner_of(look, pod),
+        backend=backend.label,
+        waiting="too many",
+        dropped=speed.overflowed,
+        effect=Effect.DEGRADES,
+        saw=(speed.words, f"ListenOverflows of {pod.name}: +{speed.overflowed} during {speed.tries} connects"),
+    )
 
 
 SLOW_SERVER = Cause(
