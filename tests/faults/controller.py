@@ -40,6 +40,8 @@ def manifests(options: Mapping[str, Any], names: Mapping[str, str]) -> list[dict
             *("--providers.kubernetesingress=true", f"--providers.kubernetesingress.namespaces={ns}"),
             f"--providers.kubernetesingress.ingressendpoint.publishedservice={ns}/traefik",
         ]
+        # Without it the routers of Ingresses serve plain HTTP alone, on whatever port.
+        arguments.append("--entrypoints.websecure.http.tls=true")
         if options.get("strict", True):
             arguments.append(f"--providers.kubernetesingress.ingressclass={class_name(names)}")
     container = {
