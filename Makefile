@@ -4,13 +4,14 @@
 MAKEFLAGS += --no-print-directory
 PYTHON_DEV = .venv/bin/python
 
-.PHONY: help test lab-test bench perf docs lint format venv
+.PHONY: help test lab-test bench kills perf docs lint format venv
 
 help:
 	@echo 'make test      everything that needs no cluster and no root: linters, types, layers, tests'
 	@echo 'make lab-test  the real program on a real cluster made here (root; Linux)'
 	@echo 'make bench     injects every fault on real clusters and writes docs/benchmark.md; narrow it with'
 	@echo '               CASES=ids CASES_FROM=file MATRIX=variants SEED=number NAME=name'
+	@echo 'make kills     ends runs that look at nodes at random instants, on the cluster NAME that is up; RUNS=number'
 	@echo 'make perf      measures the budgets: start, reads, memory against the size of a cluster'
 	@echo 'make docs      writes docs/causes/ from the catalogue'
 	@echo 'make lint      linters, types and layers alone'
@@ -38,6 +39,9 @@ lab-test: venv
 bench: venv
 	@CASES='$(CASES)' CASES_FROM='$(CASES_FROM)' MATRIX='$(MATRIX)' SEED='$(SEED)' NAME='$(NAME)' \
 		$(PYTHON_DEV) -m tests.faults.bench
+
+kills: venv
+	@RUNS='$(RUNS)' SEED='$(SEED)' NAME='$(NAME)' $(PYTHON_DEV) -m tests.faults.kills
 
 perf: venv
 	@$(PYTHON_DEV) -m tests.perf

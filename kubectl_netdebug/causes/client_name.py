@@ -54,9 +54,13 @@ class ServiceName:
         return f"name server {self.found.server} says {answered[-1].words}"
 
 
+NAMELESS = (SourceKind.OUTSIDE, SourceKind.NODE)
+"""Clients that rightly ask other name servers than the cluster's."""
+
+
 def service_name(look: Look, asked: Question) -> ServiceName | None:
     """Asked only where a client was named; None where nothing can be said."""
-    if not asked.source.name or asked.source.kind is SourceKind.OUTSIDE or not asked.service:
+    if not asked.source.name or asked.source.kind in NAMELESS or not asked.service:
         return None
     service = look(asks.the_service(asked))
     if service is None or service.is_alias:

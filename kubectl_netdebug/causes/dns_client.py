@@ -71,6 +71,8 @@ def resolver_of(look: Look, asked: Question) -> Resolver | None:
     client = the_client(look, asked)
     if client is None:
         return None
+    if asked.source.kind is SourceKind.NODE:
+        return Resolver(client, "Default", conf_of(look, client), True, {})
     raw = asks.raw_object("pods", client.namespace, client.name)
     probing = look.why_unknown(asks.may_probe()) is None
     if probing:

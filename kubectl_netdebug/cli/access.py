@@ -9,7 +9,7 @@ from typing import Any
 from kubectl_netdebug.cli.arguments import kube_flags
 from kubectl_netdebug.cli.exits import Exit
 from kubectl_netdebug.cli.output import style_for, write
-from kubectl_netdebug.cli.rights import DNS_NAMESPACE, RIGHTS, Right, Scope
+from kubectl_netdebug.cli.rights import DNS_NAMESPACE, NODE_NAMESPACE, RIGHTS, Right, Scope
 from kubectl_netdebug.kube.session import Session
 from kubectl_netdebug.report.style import Style
 
@@ -29,9 +29,10 @@ def _report(args: argparse.Namespace, session: Session, namespace: str) -> Exit:
     titles = {
         Scope.HERE: f"In namespace {namespace}" + (f" (context {session.context})" if session.context else "") + ":",
         Scope.DNS: f"In namespace {DNS_NAMESPACE}, for questions about names:",
+        Scope.NODE: f"In namespace {NODE_NAMESPACE}, for questions about nodes (--allow node):",
         Scope.CLUSTER: "In the whole cluster:",
     }
-    places = {Scope.HERE: namespace, Scope.DNS: DNS_NAMESPACE, Scope.CLUSTER: None}
+    places = {Scope.HERE: namespace, Scope.DNS: DNS_NAMESPACE, Scope.NODE: NODE_NAMESPACE, Scope.CLUSTER: None}
     lines: list[str] = []
     missing = False
     for scope, title in titles.items():
@@ -59,12 +60,16 @@ def _line(style: Style, right: Right, *, granted: bool) -> str:
 
 
 def roles_yaml(namespace: str) -> str:
-    """Three documents, the first of which is enough for most questions, as YAML with a comment before each."""
+    """Four documents, the first of which is enough for most questions, as YAML with a comment before each."""
     import yaml
 
     documents = (
         ("For questions about this namespace.", _role("Role", "netdebug", namespace, Scope.HERE)),
         ("For questions about names: the cluster's DNS.", _role("Role", "netdebug-dns", DNS_NAMESPACE, Scope.DNS)),
+        (
+            "For questions about nodes. Whoever has it can do anything on any node: give it to those who may.",
+            _role("Role", "netdebug-node", NODE_NAMESPACE, Scope.NODE),
+        ),
         ("For what has no namespace, such as nodes.", _role("ClusterRole", "netdebug-cluster", "", Scope.CLUSTER)),
     )
     return "---\n".join(f"# {comment}\n{yaml.safe_dump(role, sort_keys=False)}" for comment, role in documents)

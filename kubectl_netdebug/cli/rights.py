@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 DNS_NAMESPACE = "kube-system"
+NODE_NAMESPACE = "kube-system"
 
 
 class Scope(StrEnum):
@@ -15,6 +16,8 @@ class Scope(StrEnum):
     """In the namespace of the question."""
     DNS = "dns"
     """In the namespace of the cluster's own DNS."""
+    NODE = "node"
+    """In the namespace where Pods that look at nodes are made."""
     CLUSTER = "cluster"
     """On objects without a namespace, or in all of them."""
 
@@ -92,6 +95,12 @@ RIGHTS = (
     Right("list", "apps", "deployments", "whether the DNS is scaled to 0", scope=Scope.DNS),
     Right("list", "apps", "daemonsets", "a DNS server on every node", scope=Scope.DNS),
     Right("get", "apps", "replicasets", "the Deployment behind a replica", scope=Scope.DNS),
+    Right("create", "", "pods", "a privileged Pod on a node", scope=Scope.NODE),
+    Right("get", "", "pods", "whether it runs", scope=Scope.NODE),
+    Right("list", "", "pods", "what runs left behind", scope=Scope.NODE),
+    Right("delete", "", "pods", "remove it again", scope=Scope.NODE),
+    Right("get", "", "pods", "read the node", subresource="exec", scope=Scope.NODE),
+    Right("create", "", "pods", "read the node", subresource="exec", scope=Scope.NODE),
     Right("get", "rbac.authorization.k8s.io", "clusterroles", "what the DNS server may read", scope=Scope.CLUSTER),
     Right("get", "rbac.authorization.k8s.io", "clusterrolebindings", "what it may read", scope=Scope.CLUSTER),
 )

@@ -210,8 +210,9 @@ def _assumptions(diagnosis: Diagnosis, *, decided: bool) -> tuple[str, ...]:
     pods = {vantage_of((ask,)) for ask in used if isinstance(diagnosis.facts.get(ask.key), Known)}
     if pods and not diagnosis.question.source.name:
         said.append(f"the client was chosen ({', '.join(sorted(pods))}); another may see something else: --from")
+    tried = any(isinstance(diagnosis.facts.get(ask.key), Known) for ask in used)
     missed = [a for s in diagnosis.steps for a in s.lost if a.unknown.why is Why.NO_CONSENT]
-    if not decided and any(a.key is None or a.key.price is not Price.NODE for a in missed):
+    if not decided and not tried and any(a.key is None or a.key.price is not Price.NODE for a in missed):
         said.append("judged by configuration alone: no connection was tried (--probe always, or --allow ephemeral)")
     return tuple(said)
 

@@ -217,6 +217,9 @@ def _called(key: ApiCall) -> str:
 
 
 def _exec(namespace: str, pod: str, container: str, *argv: str) -> Command:
+    if pod.startswith(NODE_PLACE):
+        sysadmin = ("-it", "--profile=sysadmin", "--image=busybox", "--")
+        return Command(("debug", pod, *sysadmin, *argv), "")
     where = ("-c", container) if container else ()
     return Command(("exec", pod, *where, "--", *argv), namespace)
 

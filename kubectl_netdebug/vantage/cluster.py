@@ -65,7 +65,9 @@ class ClusterSource:
         self._session = session
         self._consent = consent
         self._node_pods = NodePods(session, namespace, node_image)
-        self.containers = ProbeContainers(session, image, self._node_pods if consent.nodes_allowed else None)
+        self.containers = ProbeContainers(
+            session, image, self._node_pods if consent.nodes_allowed else None, untouched=consent.from_nodes_alone
+        )
         self._pods = PodVantage(session, self.containers)
         self._nodes = NodeVantage(session, self._node_pods, self._pods)
         self._pipes = PipeVantage(session, self.containers)

@@ -30,16 +30,21 @@ class Consent:
         """None where probing is allowed or can be asked for; else why not."""
         if self.forbidden:
             return Unknown(Why.NO_CONSENT, f"not probed ({self.forbidden})", "--probe always")
-        if self.allowed or self.ask is not None:
+        if self.allowed or self.nodes_allowed or self.ask is not None:
             return None
         return Unknown(
             Why.NO_CONSENT, "not probed: nobody allowed to add a container", "--probe always, or --allow ephemeral"
         )
 
+    @property
+    def from_nodes_alone(self) -> bool:
+        """Nothing may be added to a Pod, and its network may be entered from its node."""
+        return self.nodes_allowed and not self.allowed
+
     def for_pod(self, description: str) -> Unknown | None:
-        """Asks once a run, if it must; None means yes."""
+        """Asks once a run, if it must; None means yes. Who allowed nodes alone is not asked about Pods."""
         refusal = self.may_be_had()
-        if refusal is not None or self.allowed:
+        if refusal is not None or self.allowed or self.nodes_allowed:
             return refusal
         if self._asked("pod", description):
             return None

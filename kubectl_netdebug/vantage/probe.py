@@ -26,8 +26,11 @@ __all__ = ["LIFETIME", "NoProbe", "ProbeContainer", "ProbeContainers"]
 class ProbeContainers:
     """The container to run commands in, by Pod. Safe to use from many threads."""
 
-    def __init__(self, session: Session, image: str = "", nodes: NodePods | None = None) -> None:
-        """`nodes` only where the person allowed Pods on nodes."""
+    def __init__(
+        self, session: Session, image: str = "", nodes: NodePods | None = None, *, untouched: bool = False
+    ) -> None:
+        """`nodes` only where the person allowed Pods on nodes; `untouched` where nothing may be added to Pods."""
+        self._untouched = untouched
         self._session = session
         self._nodes = nodes
         self._ephemeral = EphemeralContainers(session, image)
@@ -84,6 +87,8 @@ class ProbeContainers:
 
     def _climb(self, pod: Pod) -> ProbeContainer:
         """The added container; where that is refused, a shell of the Pod's own. Raises NoProbe for both together."""
+        if self._untouched:
+            return self._from_node(pod, Unknown(Why.NO_CONSENT, "nothing may be added to Pods", "--allow ephemeral"))
         try:
             return self._ephemeral.obtain(pod)
         except (NoProbe, errors.KubeError) as problem:

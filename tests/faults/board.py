@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,14 +31,23 @@ NOT_INJECTED = Path(__file__).parent / "not-injected.yaml"
 
 def store(variant: Variant, outcomes: list[Outcome], seed: int, kubernetes: str, seconds: int) -> None:
     """Merges results into the data, each case with its date, and draws the page anew."""
-    data = _load()
     today = datetime.now(UTC).date().isoformat()
     versions = {"kubectl-netdebug": __version__, "kubernetes": kubernetes}
-    board = data.setdefault("variants", {}).setdefault(str(variant), {"cases": {}})
-    board.update({"date": today, "versions": versions, "seconds": seconds, "ran": len(outcomes)})
-    for outcome in outcomes:
-        board["cases"][outcome.id] = {**asdict(outcome), "date": today, "seed": seed}
-    save(data)
+    with _changed() as data:
+        board = data.setdefault("variants", {}).setdefault(str(variant), {"cases": {}})
+        board.update({"date": today, "versions": versions, "seconds": seconds, "ran": len(outcomes)})
+        for outcome in outcomes:
+            board["cases"][outcome.id] = {**asdict(outcome), "date": today, "seed": seed}
+
+
+@contextlib.contextmanager
+def _changed() -> Iterator[dict[str, Any]]:
+    """The data, to be changed; written at the end. Benches on several clusters may store at the same instant."""
+    with DATA.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        data = _load()
+        yield data
+        save(data)
 
 
 def save(data: Mapping[str, Any]) -> None:
@@ -46,14 +57,20 @@ def save(data: Mapping[str, Any]) -> None:
 
 
 def _load() -> dict[str, Any]:
-    return dict(json.loads(DATA.read_text())) if DATA.exists() else {}
+    text = DATA.read_text() if DATA.exists() else ""
+    return dict(json.loads(text)) if text else {}
 
 
 def store_performance(rows: list[dict[str, Any]]) -> None:
     """Replaces the measured budgets."""
-    data = _load()
-    data["performance"] = {"date": datetime.now(UTC).date().isoformat(), "rows": rows}
-    save(data)
+    with _changed() as data:
+        data["performance"] = {"date": datetime.now(UTC).date().isoformat(), "rows": rows}
+
+
+def store_kills(counts: Mapping[str, Any]) -> None:
+    """Replaces the counts of runs that were killed."""
+    with _changed() as data:
+        data["kills"] = {"date": datetime.now(UTC).date().isoformat(), **counts}
 
 
 def page(data: Mapping[str, Any]) -> str:
@@ -77,7 +94,7 @@ def page(data: Mapping[str, Any]) -> str:
             lines.append(_total(variant, boards[variant]))
         else:
             lines.append(f"| {variant} | not run |" + " |" * (len(COLUMNS) - 2))
-    lines += ["", *_performance(data), *_cases(boards), *_missing(boards)]
+    lines += ["", *_performance(data), *_kills(data), *_cases(boards), *_missing(boards)]
     return "\n".join(lines) + "\n"
 
 
@@ -94,6 +111,24 @@ def _total(variant: str, board: Mapping[str, Any]) -> str:
         f"{sum(len(c['extra']) for c in cases)} | {sum(c['healed'] for c in pasted)} of {len(pasted)} | "
         f"{sum(len(c['left']) for c in cases)} |"
     )
+
+
+def _kills(data: Mapping[str, Any]) -> list[str]:
+    found = data.get("kills")
+    if not found:
+        return []
+    ended = ", ".join(f"{name} {count}" for name, count in found["ended"].items())
+    return [
+        "## Killed runs",
+        "",
+        f"Runs that look at nodes, ended at random instants ({found['date']}, seed {found['seed']}; `make kills`).",
+        "",
+        "| what | count |",
+        "|---|---|",
+        f"| runs, by how they ended | {found['runs']} ({ended}) |",
+        *(f"| {name} | {count} |" for name, count in found.items() if name not in ("date", "runs", "seed", "ended")),
+        "",
+    ]
 
 
 def _performance(data: Mapping[str, Any]) -> list[str]:
