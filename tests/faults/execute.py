@@ -19,6 +19,9 @@ from tests.faults.case import Case, Expect, Variant, draw, fill
 from tests.faults.laboratory import Lab, StepFailed
 from tests.lab.laboratory.ingress import gateway_definitions
 
+LEAVING_SECONDS = 10.0
+"""How long a Pod that was deleted may take to be gone."""
+
 HEAL_SECONDS = 90.0
 """How long a pasted fix may take to show: a rollout, a probe period, a sync of kube-proxy."""
 
@@ -157,13 +160,21 @@ def _ask_and_compare(
         if result is None:
             return replace(blank, problem=problem)
         outcome = compare(blank, expect, result)
-        left = tuple(sorted(_pods(lab, names) - before))
+        left = _left(lab, names, before)
         outcome = replace(outcome, left=left, ok=outcome.ok and not left)
         if outcome.ok and recordings is not None:
             _keep(file, case, expect, recordings)
     if case.kind == "fault" and outcome.ok:
         outcome = _heal(lab, case, names, result, outcome)
     return outcome
+
+
+def _left(lab: Lab, names: Mapping[str, str], before: set[str]) -> tuple[str, ...]:
+    """What the run left behind. Pods on nodes are deleted with a grace of a second, which is given to them."""
+    end = time.monotonic() + LEAVING_SECONDS
+    while (left := _pods(lab, names) - before) and time.monotonic() < end:
+        time.sleep(0.5)
+    return tuple(sorted(left))
 
 
 def _ask(lab: Lab, case: Case, names: Mapping[str, str], more: str) -> tuple[dict[str, Any] | None, str]:
