@@ -58,6 +58,8 @@ FAMILIES = (
     "outside_http",
     "outside_reach",
     "itself",
+    "kubeproxy_log",
+    "kubeproxy",
     "pods_port",
     "slow",
     "pod_schedule",
