@@ -16,7 +16,7 @@ from kubectl_netdebug.causes.alias_path import (
 )
 from kubectl_netdebug.causes.backends import client_pod, ports_asked
 from kubectl_netdebug.causes.destinations import HIJACK, claimant, hijacked
-from kubectl_netdebug.causes.handmade import family_of, slice_manifest
+from kubectl_netdebug.causes.handmade import slice_manifest
 from kubectl_netdebug.causes.registry import explains
 from kubectl_netdebug.model.command import Fix, Risk, apply, kubectl, patch
 from kubectl_netdebug.model.finding import Cause, Effect, Finding
@@ -26,6 +26,7 @@ from kubectl_netdebug.model.objects.pod import Pod
 from kubectl_netdebug.model.objects.service import Service, ServicePort
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.model.step import When
+from kubectl_netdebug.net.address import family_of
 from kubectl_netdebug.net.certificate import covers
 from kubectl_netdebug.net.outcome import Outcome as End
 from kubectl_netdebug.net.resolvconf import ResolvConf

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 from kubectl_netdebug.causes import asks
 from kubectl_netdebug.causes.backends import client_pod, ports_asked
-from kubectl_netdebug.causes.handmade import family_of
+from kubectl_netdebug.causes.resolving import conf_of
 from kubectl_netdebug.causes.schemes import HTTP, TLS, named_scheme
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.pod import Pod
 from kubectl_netdebug.model.objects.service import Service, ServicePort
 from kubectl_netdebug.model.question import Question
+from kubectl_netdebug.net.address import family_of
 from kubectl_netdebug.net.certificate import covers
 from kubectl_netdebug.net.outcome import Attempt
-from kubectl_netdebug.net.resolvconf import ResolvConf, read_resolv_conf
+from kubectl_netdebug.net.resolvconf import ResolvConf
 from kubectl_netdebug.net.spoken import DnsAnswer, HttpReply, TlsAnswer
 
-RESOLV_CONF = "/etc/resolv.conf"
 MISDIRECTED = (400, 403, 404, 421)
 """What servers say to a Host that they do not know."""
 
@@ -48,7 +48,7 @@ def resolve(look: Look, client: Pod, service: Service) -> Resolved | None:
 
     Where the client's search list is not the cluster's, the alias itself cannot be asked for, and its target is.
     """
-    conf = read_resolv_conf(look(asks.file_in(client, RESOLV_CONF)))
+    conf = conf_of(look, client)
     if not conf.nameservers:
         return None
     server = conf.nameservers[0]

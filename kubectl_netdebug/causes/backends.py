@@ -10,7 +10,7 @@ from kubectl_netdebug.causes.node_asks import node_as_client
 from kubectl_netdebug.causes.policy_clients import shut_out
 from kubectl_netdebug.model.facts import MayProbe, Unknown, Why
 from kubectl_netdebug.model.look import Look, Unestablished
-from kubectl_netdebug.model.objects.pod import Pod
+from kubectl_netdebug.model.objects.pod import ADDED, Pod
 from kubectl_netdebug.model.objects.service import Service, ServicePort
 from kubectl_netdebug.model.objects.slices import Endpoint, EndpointSlice
 from kubectl_netdebug.model.question import FlowName, Question, Source, SourceKind
@@ -21,9 +21,6 @@ MOST_BACKENDS = 32
 
 UNDECLARED = -1
 """The index of a port that was typed and stands nowhere in the Service."""
-
-PROBE_CONTAINER = "netdebug-"
-"""What the names of our ephemeral containers begin with."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +223,7 @@ def can_host_probe(pod: Pod) -> bool:
 
 def has_probe(pod: Pod) -> bool:
     """Whether one of our probe containers still runs in it."""
-    return any(c.name.startswith(PROBE_CONTAINER) and c.state == "running" for c in pod.ephemeral)
+    return any(c.name.startswith(ADDED) and c.state == "running" for c in pod.ephemeral)
 
 
 def attempts_at(look: Look, client: Pod, found: Iterable[Backend]) -> tuple[tuple[Backend, Attempt], ...]:

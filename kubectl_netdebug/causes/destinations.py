@@ -7,7 +7,6 @@ from kubectl_netdebug.causes.backends import Backend, attempts_at, backends_aske
 from kubectl_netdebug.causes.handmade import (
     PUT_ADDRESS,
     UNKNOWN_ADDRESS,
-    family_of,
     handmade_service,
     place_of_address,
     place_of_endpoint,
@@ -23,6 +22,7 @@ from kubectl_netdebug.model.objects.pod import Pod
 from kubectl_netdebug.model.objects.service import Service
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.model.step import When
+from kubectl_netdebug.net.address import family_of
 from kubectl_netdebug.net.outcome import Attempt
 from kubectl_netdebug.net.outcome import Outcome as End
 

@@ -15,7 +15,7 @@ from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects import tree
 from kubectl_netdebug.model.objects.pod import Pod
 from kubectl_netdebug.model.question import Question, SourceKind
-from kubectl_netdebug.net.resolvconf import ResolvConf
+from kubectl_netdebug.net.resolvconf import RESOLV_CONF, ResolvConf
 
 CLUSTER_FIRST = ("ClusterFirst", "ClusterFirstWithHostNet")
 LOCAL_CACHES = ipaddress.ip_network("169.254.0.0/16")
@@ -76,7 +76,7 @@ def resolver_of(look: Look, asked: Question) -> Resolver | None:
     raw = asks.raw_object("pods", client.namespace, client.name)
     probing = look.why_unknown(asks.may_probe()) is None
     if probing:
-        look.foresee(raw, asks.file_in(client, "/etc/resolv.conf"), asks.services_in("kube-system"))
+        look.foresee(raw, asks.file_in(client, RESOLV_CONF), asks.services_in("kube-system"))
     spec = tree.dig(look(raw), "spec")
     spec = spec if isinstance(spec, Mapping) else {}
     policy = tree.text(spec, "dnsPolicy") or "ClusterFirst"

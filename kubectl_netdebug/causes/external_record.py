@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 
 from kubectl_netdebug.causes import asks
@@ -17,7 +16,7 @@ from kubectl_netdebug.model.hop import Hop
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.model.step import When
-from kubectl_netdebug.net.address import is_address
+from kubectl_netdebug.net.address import is_address, lies_in
 from kubectl_netdebug.net.outcome import Attempt
 
 RECORD_WRONG = Cause(
@@ -180,8 +179,5 @@ def _lost(look: Look, asked: Question) -> list[str]:
 
 
 def _covers(address: str, prefix: int, target: str) -> bool:
-    try:
-        network = ipaddress.ip_network(f"{address}/{prefix}", strict=False)
-        return prefix < network.max_prefixlen and ipaddress.ip_address(target) in network
-    except ValueError:
-        return False
+    whole = 128 if ":" in address else 32
+    return prefix < whole and lies_in(target, f"{address}/{prefix}")

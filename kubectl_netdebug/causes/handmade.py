@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,11 +148,3 @@ def make_slice(service: Service, addresses: tuple[str, ...] = ()) -> Fix:
         Risk.REVERSIBLE,
         not_pasteable="" if addresses else PUT_ADDRESS.format(address=stand_in),
     )
-
-
-def family_of(address: str) -> str:
-    """`IPv4`, `IPv6`, or '' for what is no address."""
-    try:
-        return f"IPv{ipaddress.ip_address(address).version}"
-    except ValueError:
-        return ""

@@ -20,15 +20,14 @@ from kubectl_netdebug.model.finding import Cause, Finding, ObjectRef
 from kubectl_netdebug.model.hop import Hop
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects import tree
-from kubectl_netdebug.model.objects.pod import Container, Pod
+from kubectl_netdebug.model.objects.pod import MESH_PROXIES, Container, Pod
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.net.text import sanitise
 
 PEER_AUTHENTICATIONS = "peerauthentications.security.istio.io"
-ROOT_NAMESPACE = "istio-system"
+ROOTMESH_PROXIESPACE = "istio-system"
 CONTROL_PLANES = {"Istio": ("istio-system", "istiod"), "Linkerd": ("linkerd", "linkerd-destination")}
 _REDIRECTS = ("istio-init", "istio-validation", "linkerd-init", "linkerd-network-validator")
-_NAMES = {"istio-proxy": "Istio", "linkerd-proxy": "Linkerd", "kuma-sidecar": "Kuma", "consul-dataplane": "Consul"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def mesh_of(pod: Pod | None) -> Mesh | None:
             setups = {c.name for c in pod.init_containers} & set(_REDIRECTS)
             by_node = "sidecar.istio.io/status" in pod.annotations or "linkerd.io/proxy-version" in pod.annotations
             native = container in pod.init_containers
-            return Mesh(_NAMES.get(container.name, "a mesh"), container, native, bool(setups) or by_node)
+            return Mesh(MESH_PROXIES.get(container.name, "a mesh"), container, native, bool(setups) or by_node)
     return None
 
 
@@ -163,7 +162,7 @@ def refused_by_mesh(look: Look, asked: Question) -> Refused | None:
 def _strict(look: Look, pod: Pod) -> ObjectRef | None:
     """The most particular PeerAuthentication for a Pod, where its mode is STRICT."""
     found: list[tuple[int, str, ObjectRef]] = []
-    for namespace in dict.fromkeys((pod.namespace, ROOT_NAMESPACE)):
+    for namespace in dict.fromkeys((pod.namespace, ROOTMESH_PROXIESPACE)):
         for each in look.if_known(asks.objects_in(PEER_AUTHENTICATIONS, namespace)) or []:
             labels = tree.labels(each, "spec", "selector", "matchLabels")
             if not all(pod.labels.get(k) == v for k, v in labels.items()):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 
 from kubectl_netdebug.causes import asks
-from kubectl_netdebug.causes.backends import PROBE_CONTAINER, can_host_probe, client_pod
+from kubectl_netdebug.causes.backends import can_host_probe, client_pod
 from kubectl_netdebug.causes.destinations import IN_CLUSTER_RANGE
 from kubectl_netdebug.causes.outside_way import addresses_of, is_outside, port_of, proxied, tried_outside
 from kubectl_netdebug.causes.ranges import cluster_range_of, nobody_has
@@ -17,8 +16,9 @@ from kubectl_netdebug.model.finding import Cause, Effect, Finding, ObjectRef
 from kubectl_netdebug.model.hop import Hop
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects import tree
-from kubectl_netdebug.model.objects.pod import Pod
+from kubectl_netdebug.model.objects.pod import ADDED, Pod
 from kubectl_netdebug.model.question import Question
+from kubectl_netdebug.net.address import lies_in
 from kubectl_netdebug.net.outcome import Attempt
 from kubectl_netdebug.net.outcome import Outcome as End
 
@@ -155,7 +155,7 @@ def _chosen(look: Look, client: Pod) -> tuple[list[Pod], list[Pod], list[Pod]]:
 
 
 def _probed(pod: Pod) -> bool:
-    return any(c.name.startswith(PROBE_CONTAINER) and c.state == "running" for c in pod.ephemeral)
+    return any(c.name.startswith(ADDED) and c.state == "running" for c in pod.ephemeral)
 
 
 FIREWALL = Cause(
@@ -312,7 +312,7 @@ def nonmasquerade_range(look: Look, address: str) -> str:
     text = tree.text(config, "data", "config")
     named = text.split("nonMasqueradeCIDRs", 1)
     listed = _listed(named[1]) if len(named) == 2 else list(DEFAULT_RANGES)
-    return next((each for each in listed if _holds(each, address)), "")
+    return next((each for each in listed if lies_in(address, each)), "")
 
 
 def _listed(text: str) -> list[str]:
@@ -327,13 +327,6 @@ def _listed(text: str) -> list[str]:
             break
         found.append(entry[1])
     return found
-
-
-def _holds(network: str, address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address) in ipaddress.ip_network(network, strict=False)
-    except (ValueError, TypeError):
-        return False
 
 
 @explains(Hop.ADDRESS, IN_CLUSTER_RANGE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import ipaddress
 from collections.abc import Callable
 from typing import cast
 
@@ -14,6 +13,7 @@ from kubectl_netdebug.model.look import Look, Unestablished
 from kubectl_netdebug.model.objects.pod import Pod
 from kubectl_netdebug.model.objects.service import Service
 from kubectl_netdebug.model.question import FlowName, Question
+from kubectl_netdebug.net.address import family_of
 
 Talks = Callable[[Look, Question], tuple[Conversation, ...]]
 
@@ -91,15 +91,8 @@ def client_of(look: Look, asked: Question) -> tuple[Pod | None, bool]:
 
 def address_for(pod: Pod, other: str) -> str:
     """The Pod's address of the same family as the other end's."""
-    version = _version(other)
-    return next((ip for ip in pod.ips if _version(ip) == version), pod.ip)
-
-
-def _version(address: str) -> int:
-    try:
-        return ipaddress.ip_address(address).version
-    except ValueError:
-        return 0
+    family = family_of(other)
+    return next((ip for ip in pod.ips if family_of(ip) == family), pod.ip)
 
 
 def _pods_behind(look: Look, service: Service, used: tuple[Backend, ...]) -> dict[str, Pod]:

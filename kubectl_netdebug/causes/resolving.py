@@ -8,10 +8,8 @@ from kubectl_netdebug.causes import asks
 from kubectl_netdebug.model.facts import Ask
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.pod import Pod
-from kubectl_netdebug.net.resolvconf import ResolvConf, candidates, read_resolv_conf
+from kubectl_netdebug.net.resolvconf import RESOLV_CONF, ResolvConf, candidates, read_resolv_conf
 from kubectl_netdebug.net.spoken import DnsAnswer
-
-RESOLV_CONF = "/etc/resolv.conf"
 
 
 @dataclass(frozen=True)

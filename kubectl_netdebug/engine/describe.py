@@ -37,9 +37,7 @@ from kubectl_netdebug.model.facts import (
     Tls,
     TlsFromHere,
 )
-
-ADDED = "netdebug-"
-"""What the names of containers begin with that were added for probing."""
+from kubectl_netdebug.model.objects.pod import ADDED
 
 IN_POD = (Connect, Sockets, PodFile, Tls, Http, Lookup, PodToken, ApiCall)
 

@@ -6,11 +6,11 @@ from kubectl_netdebug.causes import asks
 from kubectl_netdebug.causes.alias_path import alias_asked, resolve, tried_target
 from kubectl_netdebug.causes.backends import client_pod
 from kubectl_netdebug.causes.client_name import service_name
-from kubectl_netdebug.causes.handmade import family_of
 from kubectl_netdebug.flows.reach import judge
 from kubectl_netdebug.model.hop import Outcome, failed, passed, skipped, unknown
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.question import Question
+from kubectl_netdebug.net.address import family_of
 
 
 def name(look: Look, asked: Question) -> Outcome:

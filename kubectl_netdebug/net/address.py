@@ -14,6 +14,14 @@ def is_address(text: str) -> bool:
     return True
 
 
+def family_of(address: str) -> str:
+    """`IPv4`, `IPv6`, or '' for what is no address."""
+    try:
+        return f"IPv{ipaddress.ip_address(address).version}"
+    except ValueError:
+        return ""
+
+
 def lies_in(address: str, written: str) -> bool:
     """Whether an address is in a range, written as `10.0.0.0/8`, `10.0.0.1-10.0.0.9` or a single address."""
     try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+RESOLV_CONF = "/etc/resolv.conf"
+
 DEFAULT_NDOTS = 1
 
 

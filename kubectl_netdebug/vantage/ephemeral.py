@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 from kubectl_netdebug.kube import errors
 from kubectl_netdebug.kube.session import Session
 from kubectl_netdebug.model.facts import Unknown, Why
-from kubectl_netdebug.model.objects.pod import Container, Pod
+from kubectl_netdebug.model.objects.pod import ADDED, Container, Pod
 from kubectl_netdebug.model.result import Change
 from kubectl_netdebug.vantage import resources
 from kubectl_netdebug.vantage.images import DEFAULT_IMAGE, SMALL_FIRST, image_on_node
 from kubectl_netdebug.vantage.pods import read_one
-from kubectl_netdebug.vantage.rung import PREFIX, NoProbe, ProbeContainer
+from kubectl_netdebug.vantage.rung import NoProbe, ProbeContainer
 
 LIFETIME = 600
 """Seconds after which the container ends by itself."""
@@ -64,7 +64,7 @@ class EphemeralContainers:
         running = next((c.name for c in pod.ephemeral if _usable(c) and self._image in ("", c.image)), None)
         if running:
             return ProbeContainer(namespace, name, running)
-        container = PREFIX + secrets.token_hex(3)
+        container = ADDED + secrets.token_hex(3)
         body = {"spec": {"ephemeralContainers": [self._spec(container, pod)]}}
         self._patch(pod, body, dry_run=True)
         self._patch(pod, body, dry_run=False)
@@ -137,7 +137,7 @@ class EphemeralContainers:
 
 
 def _usable(container: Container) -> bool:
-    if not container.name.startswith(PREFIX) or container.state != "running" or container.running_since is None:
+    if not container.name.startswith(ADDED) or container.state != "running" or container.running_since is None:
         return False
     age = (datetime.now(UTC) - container.running_since).total_seconds()
     return age < LIFETIME - SPARE

@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from kubectl_netdebug.kube import errors
 from kubectl_netdebug.kube.session import Session
 from kubectl_netdebug.model.facts import Unknown, Why
-from kubectl_netdebug.model.objects.pod import Container, Pod
+from kubectl_netdebug.model.objects.pod import MESH_PROXIES, Container, Pod
 from kubectl_netdebug.vantage.api import unknown_from
 from kubectl_netdebug.vantage.rung import EXEC_RIGHT, PROBE_RIGHT, NoProbe, ProbeContainer
 
 SECONDS = 8.0
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
-SIDECARS = ("istio-proxy", "linkerd-proxy", "envoy")
+SIDECARS = (*MESH_PROXIES, "envoy")
 """Containers whose user a mesh treats specially, so that what they see is not what the app sees."""
 
 _HELLO = ("sh", "-c", "echo netdebug")

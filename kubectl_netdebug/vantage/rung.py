@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kubectl_netdebug.model.facts import Unknown
-
-PREFIX = "netdebug-"
-"""What the names of added containers begin with."""
-
+from kubectl_netdebug.model.objects.pod import ADDED
 
 PROBE_RIGHT = "the right to patch pods/ephemeralcontainers (kubectl netdebug access --role)"
 EXEC_RIGHT = "the right to get and create pods/exec (kubectl netdebug access --role)"
@@ -39,7 +36,7 @@ class ProbeContainer:
     @property
     def added(self) -> bool:
         """It is ours; else the app's own, with whatever tools its image has."""
-        return self.name.startswith(PREFIX)
+        return self.name.startswith(ADDED)
 
     @property
     def how(self) -> str:

@@ -10,6 +10,17 @@ from typing import Any
 from kubectl_netdebug.model.finding import ObjectRef
 from kubectl_netdebug.model.objects import tree
 
+ADDED = "netdebug-"
+"""What the names of ephemeral containers begin with that were added for probing."""
+
+MESH_PROXIES = {
+    "istio-proxy": "Istio",
+    "linkerd-proxy": "Linkerd",
+    "kuma-sidecar": "Kuma",
+    "consul-dataplane": "Consul",
+}
+"""The containers that meshes put into Pods, by name, and the mesh."""
+
 
 @dataclass(frozen=True)
 class ContainerPort:
