@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from kubectl_netdebug.net.cni_conf import hide
 from kubectl_netdebug.net.proxy_reduce import keep_iptables, keep_nft
 
 Reducer = Callable[[Iterable[str], tuple[str, ...]], Iterable[str]]
@@ -11,6 +12,7 @@ Reducer = Callable[[Iterable[str], tuple[str, ...]], Iterable[str]]
 REDUCERS: dict[str, Reducer] = {
     **dict.fromkeys(("iptables", "iptables-legacy", "ip6tables", "ip6tables-legacy"), keep_iptables),
     "nft": keep_nft,
+    "cni-conf": hide,
 }
 """By the name of the reading. A reducer gets the lines and the `about` of the key."""
 

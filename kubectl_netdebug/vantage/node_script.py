@@ -19,7 +19,7 @@ MISSING = 44
 
 _PRELUDE = """\
 LC_ALL=C; export LC_ALL
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/host-bin; export PATH
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/host-bin:/opt/bin; export PATH
 nonce={nonce}
 host() {{ nsenter -t 1 -m -- "$@"; }}
 on_host() {{ nsenter -t 1 -m -- sh -c 'command -v "$0" >/dev/null 2>&1' "$1" 2>/dev/null; }}
@@ -69,6 +69,48 @@ done
 true"""
 """`net.proxy_process` reads it."""
 
+_CNI_CONF = r"""cd /proc/1/root/ 2>/dev/null || return 1
+for d in etc/cni/net.d var/lib/rancher/*/agent/etc/cni/net.d; do
+  [ -d "$d" ] && ls "$d" 2>/dev/null | head -n 50 | sed "s#^#file /$d/#"
+done
+n=0
+for f in etc/cni/net.d/*.conf etc/cni/net.d/*.conflist etc/cni/net.d/*.json \
+  var/lib/rancher/*/agent/etc/cni/net.d/*.conf var/lib/rancher/*/agent/etc/cni/net.d/*.conflist; do
+  { [ -f "$f" ] || host test -f "/$f"; } || continue
+  n=$((n + 1)); [ $n -gt 20 ] && break
+  printf '==> /%s <==\n' "$f"; host head -c 16384 "/$f" 2>/dev/null; printf '\n'
+done
+true"""
+"""Configurations only: the kubeconfig files that lie beside them are never opened. `net.cni_conf` reads it."""
+
+_CNI_BIN = r"""for d in /opt/cni/bin /usr/libexec/cni /usr/lib/cni /var/lib/rancher/k3s/data/current/bin; do
+  host ls -lL "$d" 2>/dev/null | head -n 200 | sed "s#^#$d #"
+done
+true"""
+
+_RESERVATIONS = r"""d=${1:-/var/lib/cni/networks}
+n=0
+for f in /proc/1/root"$d"/*/*; do
+  [ -f "$f" ] || continue
+  case "$f" in */lock|*/last_reserved_ip*) continue;; esac
+  n=$((n + 1)); [ $n -gt 5000 ] && break
+  id=; dev=; { read -r id; read -r dev; } <"$f" 2>/dev/null
+  net=${f%/*}
+  printf '%s %s %s %s\n' "${net##*/}" "${f##*/}" "$id" "$dev" | tr -d '\r' | cut -c 1-300
+done
+if on_host crictl && host crictl pods --no-trunc >/tmp/netdebug.$$ 2>/dev/null; then
+  echo by crictl; head -n 5000 /tmp/netdebug.$$; rm -f /tmp/netdebug.$$
+elif on_host ctr && host ctr -n k8s.io containers ls -q >/tmp/netdebug.$$ 2>/dev/null; then
+  echo by ctr; head -n 5000 /tmp/netdebug.$$ | sed 's/$/ known/'; rm -f /tmp/netdebug.$$
+  host ctr -n k8s.io tasks ls 2>/dev/null | sed -n 's/^\([0-9a-f]\{64\}\) .*RUNNING.*/\1 running/p'
+else
+  rm -f /tmp/netdebug.$$
+  echo by cgroups
+  cat /proc/[0-9]*/cgroup 2>/dev/null | grep -oE '[0-9a-f]{64}' | sort -u | head -n 5000 | sed 's/$/ running/'
+fi
+true"""
+"""Files of host-local, then the sandboxes that the runtime knows, read after them. `net.ipam` reads both."""
+
 READINGS = {
     "iptables": "tool iptables-save -c",
     "iptables-legacy": "tool iptables-legacy-save -c",
@@ -92,6 +134,9 @@ READINGS = {
     "conntrack": "tool conntrack -S 2>/dev/null || cat /proc/net/stat/nf_conntrack",
     "sockets": "cat /proc/net/tcp /proc/net/tcp6 /proc/net/udp /proc/net/udp6",
     "listeners": "tool ss -lntup",
+    "cni-conf": _CNI_CONF,
+    "cni-bin": _CNI_BIN,
+    "reservations": _RESERVATIONS,
     "kernel-log": "host dmesg 2>/dev/null | tail -n 400",
 }
 """What can be read, by name, as shell. `files` and `sysctl` take parameters and stand in `_snippet`."""
@@ -130,6 +175,8 @@ def _snippet(wanted: Wanted) -> str:
             return _SYSCTL.format(names=words)
         case "files":
             return f"files {words}"
+        case "reservations" if words:
+            return f"set -- {words}\n{_RESERVATIONS}"
         case "list":
             return f"host ls -la {words} 2>/dev/null; true"
     # `about` of the rules says what this side is to keep of them.

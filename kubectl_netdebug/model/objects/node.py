@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kubectl_netdebug.model.objects import tree
+from kubectl_netdebug.model.objects.pod import Condition
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,23 @@ class Node:
     """Names of images that kubelet reports as present (at most the 50 largest, by default)."""
     os: str
     labels: Mapping[str, str]
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
+    taints: tuple[str, ...] = ()
+    """Keys of the taints, such as `node.kubernetes.io/not-ready`."""
+    max_pods: int = 0
+    """How many Pods kubelet takes (its maxPods); 0 where it has not said."""
+
+    @property
+    def network_unavailable(self) -> bool:
+        """A controller says that the node has no Pod network."""
+        condition = self.conditions.get("NetworkUnavailable")
+        return condition is not None and condition.status == "True"
+
+    @property
+    def silent(self) -> bool:
+        """Its kubelet has not been heard of for long."""
+        condition = self.conditions.get("Ready")
+        return condition is not None and condition.status == "Unknown"
 
     @property
     def internal_ip(self) -> str:
@@ -32,11 +50,21 @@ class Node:
 
 def read_node(raw: Any) -> Node:
     """The view of a raw Node."""
-    conditions = {tree.text(c, "type"): tree.text(c, "status") for c in tree.entries(raw, "status", "conditions")}
+    conditions = {
+        tree.text(c, "type"): Condition(
+            type=tree.text(c, "type"),
+            status=tree.text(c, "status"),
+            reason=tree.text(c, "reason"),
+            message=tree.text(c, "message"),
+            since=tree.when(c, "lastTransitionTime"),
+        )
+        for c in tree.entries(raw, "status", "conditions")
+    }
+    ready = conditions.get("Ready")
     pod_cidr = tree.text(raw, "spec", "podCIDR")
     return Node(
         name=tree.text(raw, "metadata", "name"),
-        ready=conditions.get("Ready") == "True",
+        ready=ready is not None and ready.status == "True",
         unschedulable=tree.flag(raw, "spec", "unschedulable"),
         addresses=tuple(
             (tree.text(a, "type"), tree.text(a, "address")) for a in tree.entries(raw, "status", "addresses")
@@ -45,4 +73,7 @@ def read_node(raw: Any) -> Node:
         images=tuple(name for image in tree.entries(raw, "status", "images") for name in tree.strings(image, "names")),
         os=tree.text(raw, "status", "nodeInfo", "operatingSystem"),
         labels=tree.labels(raw, "metadata", "labels"),
+        conditions=conditions,
+        taints=tuple(tree.text(taint, "key") for taint in tree.entries(raw, "spec", "taints")),
+        max_pods=int(pods) if (pods := tree.text(raw, "status", "capacity", "pods")).isdecimal() else 0,
     )
