@@ -60,6 +60,8 @@ FAMILIES = (
     "itself",
     "kubeproxy_log",
     "kubeproxy",
+    "kubeproxy_config",
+    "kubeproxy_ports",
     "pods_port",
     "slow",
     "pod_schedule",

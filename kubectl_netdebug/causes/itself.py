@@ -43,7 +43,7 @@ MASQ_MISSING = Cause(
 @explains(Hop.ADDRESS, HAIRPIN_OFF)
 def hairpin_off(look: Look, asked: Question) -> Finding | None:
     """Only the choice of the Pod itself fails, its packets stay away, and it stands on a bridge."""
-    loop = _broken(look, asked)
+    loop = broken_loop(look, asked)
     if loop is None or _came_back(loop) or not _on_a_bridge(look, loop):
         return None
     show = kubectl("get", "pod", loop.client.name, "-o", "wide", namespace=loop.client.namespace)
@@ -54,7 +54,7 @@ def hairpin_off(look: Look, asked: Question) -> Finding | None:
         node=loop.client.node,
         place=loop.place,
         count=f"{loop.lost} of {len(loop.attempts)}",
-        effect=_effect(loop),
+        effect=loop_effect(loop),
         saw=(*_seen(loop), f"packets that came in and were not taken meanwhile: {loop.returned}"),
         fix=Fix("switch hairpin mode on for the Pod's port, on its node", show, Risk.REVERSIBLE, note),
     )
@@ -63,7 +63,7 @@ def hairpin_off(look: Look, asked: Question) -> Finding | None:
 @explains(Hop.ADDRESS, MASQ_MISSING)
 def hairpin_masq_missing(look: Look, asked: Question) -> Finding | None:
     """Only the choice of the Pod itself fails, and as many packets come back untaken; or there is no bridge."""
-    loop = _broken(look, asked)
+    loop = broken_loop(look, asked)
     if loop is None or not (_came_back(loop) or not _on_a_bridge(look, loop)):
         return None
     restart = kubectl("rollout", "restart", "daemonset/kube-proxy", namespace="kube-system")
@@ -73,7 +73,7 @@ def hairpin_masq_missing(look: Look, asked: Question) -> Finding | None:
         node=loop.client.node,
         place=loop.place,
         count=f"{loop.lost} of {len(loop.attempts)}",
-        effect=_effect(loop),
+        effect=loop_effect(loop),
         saw=(*_seen(loop), f"packets that came in and were not taken meanwhile: {loop.returned}"),
         fix=Fix(
             "have kube-proxy write its rules anew",
@@ -84,7 +84,7 @@ def hairpin_masq_missing(look: Look, asked: Question) -> Finding | None:
     )
 
 
-def _broken(look: Look, asked: Question) -> Loop | None:
+def broken_loop(look: Look, asked: Question) -> Loop | None:
     """A Service through which the Pod reaches all but itself. Its own address and the other backends work directly."""
     if asked.flow is not FlowName.POD_TO_ITSELF or not all(a.outcome.connected for _, a in own_address(look, asked)):
         return None
@@ -122,7 +122,8 @@ def _on_a_bridge(look: Look, loop: Loop) -> bool:
     return not routes or any(r.network.prefixlen < 31 for r in on_link)
 
 
-def _effect(loop: Loop) -> Effect:
+def loop_effect(loop: Loop) -> Effect:
+    """Everything, or the share that chance sends to the Pod itself."""
     return Effect.DEGRADES if loop.good else Effect.BREAKS
 
 

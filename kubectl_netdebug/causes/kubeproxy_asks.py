@@ -113,7 +113,7 @@ def proxy_pods() -> Ask[tuple[Pod, ...]]:
     return Ask(Objects("pods", NAMESPACE, labels=LABEL), lambda v: tuple(map(read_pod, asks.items(v))))
 
 
-def is_daemonset() -> Ask[bool | None]:
+def daemonset_named() -> Ask[bool]:
     """Whether kube-proxy runs as a DaemonSet."""
     return Ask(Object("daemonsets.apps", NAMESPACE, NAME), lambda v: v is not None)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from kubectl_netdebug.causes import asks
 from kubectl_netdebug.causes import kubeproxy_asks as ask
@@ -14,7 +13,6 @@ from kubectl_netdebug.causes.itself_view import loops
 from kubectl_netdebug.causes.kubeproxy_asks import Config, Rules
 from kubectl_netdebug.causes.virtual import virtual_attempts
 from kubectl_netdebug.model.command import Fix, Risk, kubectl
-from kubectl_netdebug.model.facts import Ask
 from kubectl_netdebug.model.finding import Effect, ObjectRef
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.node import Node
@@ -208,10 +206,10 @@ def proxies(look: Look, asked: Question) -> tuple[ProxyOn, ...]:
     if node is None:
         return ()
     ports = tuple(p for s in subjects for p in s.ports)
-    look.foresee(ask.program_on(name), ask.config(), ask.proxy_pods(), ask.is_daemonset(), asks.pods_on(name))
+    look.foresee(ask.program_on(name), ask.config(), ask.proxy_pods(), ask.daemonset_named(), asks.pods_on(name))
     rules = ask.rules_on(look, name, ports)
     program = look.if_known(ask.program_on(name))
-    daemonset = look.all_known([Ask[Any](ask.is_daemonset().key, ask.is_daemonset().read)])[0]
+    daemonset = look.if_known(ask.daemonset_named())
     config, pods = look.if_known(ask.config()), look.if_known(ask.proxy_pods()) or ()
     own = [p for p in pods if p.node == name and not p.finished]
     return (
@@ -221,7 +219,7 @@ def proxies(look: Look, asked: Question) -> tuple[ProxyOn, ...]:
             asked_by_name=asked.flow is FlowName.NODE,
             program=program,
             pod=min(own, key=lambda p: (p.deleting, p.name), default=None),
-            daemonset=daemonset is True,
+            daemonset=bool(daemonset),
             config=config,
             rules=rules,
             replaced_by=_replacement(look, name, program),

@@ -1,7 +1,7 @@
 """kube-proxy as a program on a node: the reading `kube-proxy`, of its process, its health and a few of its counters.
 
 Lines begin with what they are: `process PID NAME STATE`, `arg ARGUMENT` (of the process before), `healthz TEXT` and
-`mode TEXT` (answers over HTTP, line by line), `metric NAME{LABELS} VALUE`, `lock PID NAME` (who holds /run/xtables.lock).
+`mode TEXT` (answers over HTTP, line by line), `metric NAME{LABELS} VALUE`, `lock PID NAME` (who holds xtables.lock).
 """
 
 from __future__ import annotations
