@@ -18,12 +18,14 @@ from kubectl_netdebug.causes.api_view import (
 )
 from kubectl_netdebug.causes.backends import client_pod
 from kubectl_netdebug.causes.owners import is_patchable, owner_of, template_path
+from kubectl_netdebug.causes.policy_judge import blamed
 from kubectl_netdebug.causes.registry import explains
 from kubectl_netdebug.model.command import Fix, Risk, kubectl
 from kubectl_netdebug.model.finding import Cause, Finding, ObjectRef
 from kubectl_netdebug.model.hop import Hop
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.pod import Pod
+from kubectl_netdebug.model.objects.policy import Direction
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.net.address import is_address
 from kubectl_netdebug.net.outcome import Attempt
@@ -185,12 +187,12 @@ FIREWALLED = Cause(
 
 @explains(Hop.BACKENDS, FIREWALLED)
 def firewalled(look: Look, asked: Question) -> Finding | None:
-    """The same address answers here and not the Pod, and no policy isolates the Pod."""
+    """The same address answers here and not the Pod, and no policy that is carried out denies it."""
     if not about_api(asked):
         return None
     client, door = client_pod(look, asked), door_of(look)
     blocked = [(e, a) for e, a in endpoint_tries(look, client, door) if not a.outcome.connected]
-    if not blocked or _isolated(look, client):
+    if not blocked or _isolated(look, asked, client):
         return None
     host, port = look(api_asks.own_server())
     for endpoint, attempt in blocked:
@@ -224,12 +226,13 @@ def _blocked(client: Pod, endpoint: tuple[str, int], attempt: Attempt, here: Att
     )
 
 
-def _isolated(look: Look, client: Pod) -> bool:
-    """Whether a policy may be what blocks: any that is in the Pod's namespace and speaks of egress."""
+def _isolated(look: Look, asked: Question, client: Pod) -> bool:
+    """Whether a policy may be what blocks: one that denies these connections, where something carries out policies."""
     policies = look.if_known(asks.objects_in("networkpolicies.networking.k8s.io", client.namespace))
     if policies is None:
         return True
-    return any("Egress" in (p.get("spec") or {}).get("policyTypes", ()) for p in policies)
+    about_egress = any("Egress" in (p.get("spec") or {}).get("policyTypes", ()) for p in policies)
+    return about_egress and bool(blamed(look, asked, Direction.EGRESS))
 
 
 VIP_LOST = Cause(
