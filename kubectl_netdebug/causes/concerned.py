@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kubectl_netdebug.causes import asks
+from kubectl_netdebug.causes.api_view import door_of, vip_tries
 from kubectl_netdebug.causes.backends import backends_asked, client_pod, in_use
 from kubectl_netdebug.causes.conversation import Party
+from kubectl_netdebug.causes.dns_client import resolver_of
+from kubectl_netdebug.causes.dns_talks import over_udp
+from kubectl_netdebug.causes.dns_tried import dns_service, servers_tried
 from kubectl_netdebug.causes.itself_view import loops, own_address
 from kubectl_netdebug.causes.policy_talks import conversations
 from kubectl_netdebug.causes.virtual import virtual_attempts
 from kubectl_netdebug.model.look import Look, Unestablished
 from kubectl_netdebug.model.objects.node import Node
 from kubectl_netdebug.model.question import FlowName, Question
+from kubectl_netdebug.net.address import is_address
 from kubectl_netdebug.net.outcome import Attempt
 
+DNS_PORT = 53
 MOST_NODES = 4
 """Nodes that are looked at in one run, beside the client's."""
 
@@ -71,7 +77,7 @@ def everything_tried(look: Look, asked: Question) -> tuple[Trouble, ...]:
         return ()
     nodes = look.if_known(asks.nodes()) or ()
     try:
-        return (*_direct(look, asked, nodes), *_virtual(look, asked))
+        return (*_direct(look, asked, nodes), *_virtual(look, asked), *_by_name_server(look, asked))
     except Unestablished:
         return ()
 
@@ -128,6 +134,8 @@ def _virtual(look: Look, asked: Question) -> tuple[Trouble, ...]:
             for loop in loops(look, asked)
             for attempt in loop.attempts
         )
+    if asked.flow is FlowName.API:
+        return _to_the_api(look, asked)
     if not asked.service or asked.flow not in (FlowName.SERVICE, FlowName.POD_TO_POD):
         return ()
     service = look(asks.the_service(asked))
@@ -153,6 +161,35 @@ def _virtual(look: Look, asked: Question) -> tuple[Trouble, ...]:
         )
         for port, attempt in virtual_attempts(look, asked)
     )
+
+
+def _to_the_api(look: Look, asked: Question) -> tuple[Trouble, ...]:
+    client, door = client_pod(look, asked), door_of(look)
+    me = Party(client.ip, client)
+    return tuple(
+        Trouble(me, client.node, Party(door.address), "", door.address, door.port, "TCP", attempt, virtual=True)
+        for attempt in vip_tries(look, client, door)
+    )
+
+
+def _by_name_server(look: Look, asked: Question) -> tuple[Trouble, ...]:
+    """Questions to the cluster's DNS by its Service's address, where names are a part of the question."""
+    named = asked.flow is FlowName.DNS or (asked.flow is FlowName.POD_TO_OUTSIDE and not is_address(asked.host))
+    resolver = resolver_of(look, asked) if named else None
+    if resolver is None or dns_service(look, resolver) is None:
+        return ()
+    me, node, address = Party(resolver.pod.ip, resolver.pod), resolver.pod.node, resolver.first
+    found = []
+    for tried in servers_tried(look, asked):
+        if tried.server != address:
+            continue
+        attempts = [("UDP", over_udp(tried)), ("TCP", tried.tcp)]
+        found += [
+            Trouble(me, node, Party(address), "", address, DNS_PORT, protocol, attempt, virtual=True)
+            for protocol, attempt in attempts
+            if attempt is not None
+        ]
+    return tuple(found)
 
 
 def _node_of(party: Party, nodes: tuple[Node, ...]) -> str:

@@ -30,7 +30,7 @@ def dns_conversations(look: Look, asked: Question) -> tuple[Conversation, ...]:
         server = Party(replica.address, _pod(look, service, replica))
         each = tried.get(replica.address)
         if replica.udp:
-            found.append(Conversation(client, server, replica.udp, "UDP", _over_udp(each), resolver.first))
+            found.append(Conversation(client, server, replica.udp, "UDP", over_udp(each), resolver.first))
         if replica.tcp:
             found.append(Conversation(client, server, replica.tcp, "TCP", each.tcp if each else None, resolver.first))
     return tuple(found)
@@ -40,7 +40,7 @@ def _pod(look: Look, service: Service, replica: Replica) -> Pod | None:
     return look.if_known(asks.pod_named(service.namespace, replica.pod)) if replica.pod else None
 
 
-def _over_udp(tried: Tried | None) -> Attempt | None:
+def over_udp(tried: Tried | None) -> Attempt | None:
     """The questions as one attempt: an answer means that packets pass both ways."""
     if tried is None or not tried.udp:
         return None
