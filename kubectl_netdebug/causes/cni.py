@@ -231,7 +231,7 @@ def _remove(look: Look, node: str, conf: Conf, foreign: list[Pod]) -> Fix:
     first = mend_on_node(look, node, "", "mv", conf.path, f"{conf.path}.removed").command
     again = tuple(kubectl("delete", "pod", pod.name, namespace=pod.namespace) for pod in foreign if pod.owner_kind)
     wait = kubectl("wait", "--for=condition=Ready", f"node/{node}", "--timeout=30s")
-    return Fix("put the file aside, and have the Pods made again", replace(first, then=(wait, *again)), Risk.DISRUPTIVE)
+    return Fix("put the file aside, and have the Pods made again", replace(first, then=(*first.then, wait, *again)), Risk.DISRUPTIVE)
 
 
 def _within(subnet: str, cidrs: tuple[str, ...]) -> bool:

@@ -17,10 +17,10 @@ def on_node(look: Look, node: str, *argv: str) -> Command:
     """A command in the node's own file system and network. Without `-it`: it works where kubelets cannot be reached.
 
     kubectl gives its Pod a random name and leaves it there, so its end is awaited and it is deleted by its label. One
-    whose command failed stays, with its log.
+    whose command failed stays, with its log; such a one of before is not waited for.
     """
     debug = ("debug", f"node/{node}", "--profile=sysadmin", f"--image={_image(look, node)}")
-    wait = ("wait", "pod", *DEBUGGERS, f"--field-selector=spec.nodeName={node}", "--timeout=60s")
+    wait = ("wait", "pod", *DEBUGGERS, f"--field-selector=spec.nodeName={node},status.phase!=Failed", "--timeout=60s")
     delete = ("delete", "pod", *DEBUGGERS, f"--field-selector=spec.nodeName={node},status.phase=Succeeded")
     return Command(
         (*debug, "--", "chroot", "/host", *argv),

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from kubectl_netdebug.kube import errors
 from kubectl_netdebug.kube.session import Session
 from kubectl_netdebug.model.facts import NODE_PLACE, Unknown, Why
+from kubectl_netdebug.model.objects.node import read_node
 from kubectl_netdebug.model.objects.pod import Pod
 from kubectl_netdebug.model.result import Change
 from kubectl_netdebug.vantage import resources
@@ -101,6 +102,7 @@ class NodePods:
                     self._removed.add(node)
 
     def _make(self, node: str) -> ProbeContainer:
+        self._refuse_silent(node)
         name = f"netdebug-node-{secrets.token_hex(4)}"
         image = self._image or image_on_node(self._session, node, RICH_FIRST) or DEFAULT_IMAGE
         expires = (datetime.now(UTC) + timedelta(seconds=LIFETIME + START_SECONDS)).isoformat(timespec="seconds")
@@ -115,6 +117,12 @@ class NodePods:
         self._session.send("POST", resources.path("pods", namespace), body, deadline=15.0)
         self._await_running(namespace, name)
         return ProbeContainer(namespace, name, CONTAINER, process=1, where=f"{NODE_PLACE}{node}")
+
+    def _refuse_silent(self, node: str) -> None:
+        """Nothing starts where no kubelet is heard of, so nobody waits for it. Raises NoProbe."""
+        with contextlib.suppress(errors.KubeError):
+            if read_node(self._session.get(resources.path("nodes", "", node), deadline=5.0)).silent:
+                raise NoProbe(Unknown(Why.UNREACHABLE, f"the kubelet of {node} is silent: no Pod starts there"))
 
     def _allowed_namespace(self, body: dict[str, object]) -> str:
         """The first namespace that would take the Pod. Raises NoProbe with the reason of the last."""
