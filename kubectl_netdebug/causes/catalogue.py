@@ -78,6 +78,11 @@ FAMILIES = (
     "api_extensions",
     "webhook",
     "mesh",
+    "fabric_links",
+    "fabric_ranges",
+    "fabric_routes",
+    "fabric_overlay",
+    "fabric_size",
 )
 """Modules of this package that declare causes, in the order of the path."""
 

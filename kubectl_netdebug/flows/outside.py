@@ -28,6 +28,7 @@ from kubectl_netdebug.flows.names import name_steps
 from kubectl_netdebug.flows.node_steps import node_steps
 from kubectl_netdebug.flows.policy import POLICIES, policy_steps
 from kubectl_netdebug.flows.reach import judge
+from kubectl_netdebug.flows.size import size_step
 from kubectl_netdebug.flows.source import SOURCE_STEP
 from kubectl_netdebug.model.hop import Hop, Outcome, State, failed, passed, skipped, unknown, warned
 from kubectl_netdebug.model.look import Look
@@ -51,6 +52,7 @@ def pod_to_outside_flow() -> Flow:
             *node_steps((*reached, *POLICIES)),
             Step(Hop.TLS, "TLS", _tls, after=reached),
             Step(Hop.PROTOCOL, "protocol", _protocol, after=(*reached, Hop.TLS), essential=False),
+            size_step(reached),
             Step(Hop.SPEED, "speed", _speed, after=reached, essential=False),
         ),
         explanations=explanations(),

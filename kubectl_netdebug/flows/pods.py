@@ -12,6 +12,7 @@ from kubectl_netdebug.causes.trouble import merely_starting
 from kubectl_netdebug.flows import reach
 from kubectl_netdebug.flows.node_steps import node_steps
 from kubectl_netdebug.flows.policy import POLICIES, policy_steps
+from kubectl_netdebug.flows.size import size_step
 from kubectl_netdebug.flows.source import SOURCE_STEP
 from kubectl_netdebug.model.hop import Hop, Outcome, failed, passed, skipped, unknown, warned
 from kubectl_netdebug.model.look import Look
@@ -30,6 +31,7 @@ def pod_to_pod_flow() -> Flow:
             *policy_steps(before),
             Step(Hop.BACKENDS, "the Pod directly", reach.each_backend, after=before, follow_failures=True),
             *node_steps((*before, *POLICIES, Hop.BACKENDS)),
+            size_step((*before, Hop.BACKENDS)),
             Step(Hop.PROTOCOL, "protocol", _protocol, after=(*before, Hop.BACKENDS), essential=False),
             Step(Hop.SPEED, "speed", _speed, after=(*before, Hop.BACKENDS), essential=False),
         ),

@@ -18,6 +18,7 @@ from kubectl_netdebug.flows.entry import entry
 from kubectl_netdebug.flows.node_steps import node_steps
 from kubectl_netdebug.flows.policy import POLICIES, policy_steps
 from kubectl_netdebug.flows.protocol import protocol
+from kubectl_netdebug.flows.size import size_step
 from kubectl_netdebug.flows.source import SOURCE_STEP
 from kubectl_netdebug.model.hop import Hop, Outcome, failed, passed, skipped, unknown, warned
 from kubectl_netdebug.model.look import Look
@@ -45,6 +46,7 @@ def service_flow() -> Flow:
             Step(Hop.BACKENDS, "each Pod directly", reach.each_backend, after=before_probes, follow_failures=True),
             Step(Hop.ADDRESS, "Service address", _address, after=(*before_probes, Hop.NAME, Hop.BACKENDS)),
             *node_steps((*before_probes, Hop.NAME, *POLICIES, Hop.BACKENDS, Hop.ADDRESS)),
+            size_step((*before_probes, Hop.BACKENDS, Hop.ADDRESS)),
             Step(Hop.ENTRY, "way in from outside", entry, after=(Hop.SERVICE, Hop.ENDPOINTS), essential=False),
             Step(
                 Hop.PROTOCOL, "protocol", protocol, after=(*before_probes, Hop.BACKENDS, Hop.ADDRESS), essential=False

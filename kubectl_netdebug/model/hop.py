@@ -64,6 +64,8 @@ class Hop(StrEnum):
     ADDRESS = "address"
     """The Service's address; in other flows, the destination's."""
     ENTRY = "entry"
+    SIZE = "size"
+    """Whether large packets pass as small ones do."""
     TLS = "tls"
     PROTOCOL = "protocol"
     AUTHENTICATION = "authentication"

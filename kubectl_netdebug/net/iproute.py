@@ -92,7 +92,7 @@ def _json_route(entry: Mapping[str, Any]) -> Route | None:
         metric=tree.number(entry, "metric"),
         mtu=next((tree.number(each, "mtu") for each in tree.entries(entry, "metrics")), 0),
         protocol=tree.text(entry, "protocol"),
-        down=bool({"linkdown", "dead"} & {*tree.strings(entry, "flags")}),
+        down="dead" in tree.strings(entry, "flags"),
     )
 
 
@@ -114,7 +114,7 @@ def _text_route(line: str) -> Route | None:
         source=given.get("src", ""),
         metric=_whole(given.get("metric", "")),
         protocol=given.get("proto", ""),
-        down="linkdown" in words or "dead" in words,
+        down="dead" in words,
     )
 
 

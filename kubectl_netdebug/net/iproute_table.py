@@ -34,7 +34,7 @@ class Route:
     mtu: int = 0
     protocol: str = ""
     down: bool = False
-    """The kernel says that its link is down: it is passed over where another fits."""
+    """Its device is off: it is passed over. One whose device merely has no carrier is still taken, by default."""
 
     @property
     def gateway(self) -> str:
@@ -94,10 +94,11 @@ class Rule:
         said += self.other
         return " ".join([*said, "lookup", self.table] if self.action == "lookup" else [*said, self.action])
 
-    def concerns(self, address: Any, source: Any) -> bool:
-        """Whether it applies to a plain packet: one without a mark, an incoming device, or other marks of its own."""
-        if self.other:
-            return self.inverted and all(word.startswith("fwmark") for word in self.other)
+    def concerns(self, address: Any, source: Any, incoming: str = "") -> bool:
+        """Whether it applies to a plain packet: one without a mark or other signs of its own."""
+        other = [word for word in self.other if not incoming or word != f"iif {incoming}"]
+        if other:
+            return self.inverted and all(word.startswith("fwmark") for word in other)
         fits = _holds(self.to, address) and _holds(self.from_, source)
         return fits is not self.inverted
 
@@ -141,22 +142,22 @@ DEFAULT_RULES = (Rule(0, LOCAL), Rule(32766, MAIN), Rule(32767, "default"))
 
 
 def route_to(
-    routes: tuple[Route, ...], rules: tuple[Rule, ...], address: str, source: str = "", table: str = ""
+    routes: tuple[Route, ...], rules: tuple[Rule, ...], address: str, source: str = "", *, incoming: str = ""
 ) -> Decision:
     """What becomes of a packet to an address, from a source ('' where it is the machine's own to choose).
 
     Rules are asked in their order; a route of type `throw` and a table without a fitting route lead on to the next.
-    Without rules those of every machine are meant. With `table`, that table alone is asked.
+    Without rules those of every machine are meant. `incoming` is the device that the packet came in by.
     """
     try:
         target = ipaddress.ip_address(address)
         origin = ipaddress.ip_address(source) if source else None
     except ValueError:
         return Decision(None, None)
-    asked = (Rule(0, table),) if table else rules or DEFAULT_RULES
+    asked = rules or DEFAULT_RULES
     skipped_to = -1
     for rule in asked:
-        if rule.priority < skipped_to or not rule.concerns(target, origin):
+        if rule.priority < skipped_to or not rule.concerns(target, origin, incoming):
             continue
         if rule.action in REFUSING:
             return Decision(rule, None, rule.action)

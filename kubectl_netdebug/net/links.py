@@ -24,6 +24,8 @@ class Vxlan:
     device: str
     port: int
     learning: bool
+    external: bool = False
+    """Somebody else (Open vSwitch, eBPF) says for each packet where it goes: there are no entries to look at."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,7 @@ def _vxlan(entry: Mapping[str, Any]) -> Vxlan:
         device=tree.text(data, "link"),
         port=tree.number(data, "port"),
         learning=tree.flag(data, "learning", default=True),
+        external=tree.flag(data, "external"),
     )
 
 
