@@ -369,9 +369,9 @@ class NodeMoved(FactKey):
     """What moved on a node while a Pod (or a node: `node/NAME`) connected to one address several times.
 
     Value: `{"attempts": [value of Connect], "rules": [{"source", "table", "chain", "rule", "packets"}], "counters":
-    {name: number}}`. `source` is `iptables`, `iptables-legacy` or `nft`; a chain's policy stands as rule `policy DROP`.
-    Only what moved is there. `counters` are those of `/proc/net/{snmp,netstat}` (`TcpExt.IPReversePathFilter`) and of
-    conntrack (`conntrack.drop`).
+    {name: number}}`. `source` is `nft`, `iptables` or `iptables-legacy` (`ip6tables…` for IPv6); a chain's policy stands
+    as rule `policy DROP`. Only what moved is there. `counters` are those of `/proc/net/{snmp,netstat}`
+    (`TcpExt.IPReversePathFilter`) and of conntrack (`conntrack.drop`).
     """
 
     price: ClassVar[Price] = Price.NODE

@@ -12,6 +12,8 @@ from kubectl_netdebug.model.objects import tree
 from kubectl_netdebug.net.outcome import Attempt, read_attempt
 
 MOST_RULES = 500
+SOURCES = ("iptables", "iptables-legacy", "ip6tables", "ip6tables-legacy", "nft")
+"""Readings whose rules count."""
 
 _COUNTED = re.compile(r"\[(\d+):\d+\] (-A (\S+) .*)")
 _POLICY = re.compile(r":(\S+) (ACCEPT|DROP) \[(\d+):\d+\]")
@@ -64,7 +66,7 @@ def read_moved(value: Any) -> Moved:
 def between(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, Any]:
     """`{"rules": [...], "counters": {...}}` of what grew; the texts are those of the readings, by their names."""
     grown = []
-    for source in ("iptables", "iptables-legacy", "nft"):
+    for source in SOURCES:
         old = dict(_counts(source, before.get(source, "")))
         for key, packets in _counts(source, after.get(source, "")):
             more = packets - old.get(key, packets)

@@ -31,8 +31,8 @@ MOST_RECEIVED = 64 * 1024 * 1024
 MOST_KEPT = 2 * 1024 * 1024
 """Characters of one reading that become a fact, after it was reduced."""
 
-SNAPSHOT = ("iptables", "iptables-legacy", "nft", "counters", "conntrack")
-"""What is read before and after a connection."""
+SNAPSHOT = ("nft", "counters", "conntrack")
+"""What is read before and after a connection, beside the rules of the address's family."""
 
 
 class NodeVantage:
@@ -56,7 +56,9 @@ class NodeVantage:
 
     def moved(self, key: NodeMoved) -> Answer:
         """Reads, has the connections made side by side, reads again."""
-        wanted = [node_script.Wanted(what) for what in SNAPSHOT]
+        family = ("ip6tables", "ip6tables-legacy") if ":" in key.host else ("iptables", "iptables-legacy")
+        names = (*family, *SNAPSHOT)
+        wanted = [node_script.Wanted(what) for what in names]
         connects = [
             Connect(key.namespace, key.pod, key.host, key.port, key.protocol, attempt) for attempt in range(key.tries)
         ]
@@ -74,7 +76,7 @@ class NodeVantage:
         if lost is not None:
             return lost
         value: dict[str, Any] = {"attempts": [answer.value for answer in ended if isinstance(answer, Known)]}
-        value |= moved.between(_by_name(before), _by_name(after))
+        value |= moved.between(_by_name(names, before), _by_name(names, after))
         return Known(value, how=place.how)
 
     def _read(self, place: ProbeContainer, wanted: Sequence[node_script.Wanted]) -> dict[int, _Reading]:
@@ -166,8 +168,8 @@ class _Lines:
             self._pipe.close()
 
 
-def _by_name(found: Mapping[int, _Reading]) -> dict[str, str]:
-    return {SNAPSHOT[index]: reading.text for index, reading in found.items() if index < len(SNAPSHOT)}
+def _by_name(names: Sequence[str], found: Mapping[int, _Reading]) -> dict[str, str]:
+    return {name: found[index].text for index, name in enumerate(names) if index in found}
 
 
 def _answer(key: NodeText, reading: _Reading | None, node: str) -> Answer:
