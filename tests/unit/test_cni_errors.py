@@ -7,26 +7,32 @@ import pytest
 from kubectl_netdebug.net.cni_errors import Kind, classify
 
 SANDBOX = (
-    'Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox "%s": '
-    % ("ad3d5aa68a1dcf68dda24432fa9a1383143b8f9b0f85cc6829eb69acc95814bc")
+    "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox "
+    '"ad3d5aa68a1dcf68dda24432fa9a1383143b8f9b0f85cc6829eb69acc95814bc": '
 )
 
 TEXTS = (
     (
         Kind.NO_CONFIG,
-        "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin "
-        "returns error: cni plugin not initialized",
+        (
+            "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network "
+            "plugin returns error: cni plugin not initialized"
+        ),
     ),
     (Kind.NO_CONFIG, "NetworkReady=false reason:NetworkPluginNotReady message:docker: cni config uninitialized"),
     (
         Kind.NO_CONFIG,
-        "NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: No CNI configuration "
-        "file in /etc/kubernetes/cni/net.d/. Has your network provider started?",
+        (
+            "NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: No CNI "
+            "configuration file in /etc/kubernetes/cni/net.d/. Has your network provider started?"
+        ),
     ),
     (
         Kind.BAD_CONFIG,
-        "NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: plugin version does "
-        "not allow STATUS",
+        (
+            "NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: plugin version does "
+            "not allow STATUS"
+        ),
     ),
     (Kind.BAD_CONFIG, SANDBOX + 'plugin type="bridge" failed (add): invalid CIDR address: 10.244.1.300/24'),
     (
@@ -46,8 +52,10 @@ TEXTS = (
     ),
     (
         Kind.NO_ADDRESS,
-        "Failed create pod sandbox: rpc error: code = Unknown desc = NetworkPlugin cni failed to set up pod "
-        '"web_default" network: no IP addresses available in network: cbr0',
+        (
+            "Failed create pod sandbox: rpc error: code = Unknown desc = NetworkPlugin cni failed to set up pod "
+            '"web_default" network: no IP addresses available in network: cbr0'
+        ),
     ),
     (
         Kind.BRIDGE_ADDRESS,
@@ -56,17 +64,22 @@ TEXTS = (
     ),
     (
         Kind.IMAGE,
-        'Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox image "k8s.gcr.io/pause'
-        ':3.6": failed to pull image "k8s.gcr.io/pause:3.6": failed to pull and unpack image "k8s.gcr.io/pause:3.6": '
-        'failed to resolve reference: failed to do request: Head "https://k8s.gcr.io/v2/": dial tcp 1.2.3.4:443: '
-        "i/o timeout",
+        (
+            'Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox image '
+            '"k8s.gcr.io/pause:3.6": failed to pull image "k8s.gcr.io/pause:3.6": failed to pull and unpack image '
+            '"k8s.gcr.io/pause:3.6": '
+            'failed to resolve reference: failed to do request: Head "https://k8s.gcr.io/v2/": dial tcp 1.2.3.4:443: '
+            "i/o timeout"
+        ),
     ),
     (
         Kind.IMAGE,
-        "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to pull image "
-        '"registry.k8s.io/pause:3.10.1": failed to pull and unpack image "registry.k8s.io/pause:3.10.1": failed to '
-        'resolve image: failed to do request: Head "https://registry.k8s.io/v2/pause/manifests/3.10.1": dial tcp: '
-        "lookup registry.k8s.io on 203.0.113.53:53: no such host",
+        (
+            "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to pull image "
+            '"registry.k8s.io/pause:3.10.1": failed to pull and unpack image "registry.k8s.io/pause:3.10.1": failed to '
+            'resolve image: failed to do request: Head "https://registry.k8s.io/v2/pause/manifests/3.10.1": dial tcp: '
+            "lookup registry.k8s.io on 203.0.113.53:53: no such host"
+        ),
     ),
     (
         Kind.SUBNET_ENV,
@@ -114,9 +127,11 @@ TEXTS = (
     ),
     (
         Kind.NO_ADDRESS_AZURE,
-        "Failed create pod sandbox: rpc error: code = Unknown desc = NetworkPlugin cni failed to set up pod "
-        '"disk_default" network: Failed to allocate address: Failed to delegate: Failed to allocate address: No '
-        "available addresses",
+        (
+            "Failed create pod sandbox: rpc error: code = Unknown desc = NetworkPlugin cni failed to set up pod "
+            '"disk_default" network: Failed to allocate address: Failed to delegate: Failed to allocate address: No '
+            "available addresses"
+        ),
     ),
     (
         Kind.NO_ADDRESS_AZURE,
@@ -138,7 +153,8 @@ TEXTS = (
 def test_each_text_has_its_class(kind: Kind, text: str) -> None:
     found = classify(text)
     assert found.kind is kind
-    assert found.said and found.said in text
+    assert found.said
+    assert found.said in text
 
 
 def test_names_are_taken_out_of_the_text() -> None:

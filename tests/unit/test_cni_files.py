@@ -31,7 +31,8 @@ def _files(**files: str) -> str:
 def test_the_first_file_by_name_is_used_and_read() -> None:
     found = read_confs(_files(b__conflist=json.dumps(CHAIN), a__conf=json.dumps({"type": "ptp", "name": "other"})))
     first = used(found)
-    assert first is not None and (first.path, first.plugins) == ("/etc/cni/net.d/a.conf", ("ptp",))
+    assert first is not None
+    assert (first.path, first.plugins) == ("/etc/cni/net.d/a.conf", ("ptp",))
     chain = found[1]
     assert (chain.name, chain.plugins, chain.bridge) == ("pods", ("bridge", "portmap", "host-local"), "cni0")
     assert (chain.subnets, chain.data_dir, chain.narrow, chain.wrong) == (("10.1.2.0/24",), "/var/ipam", False, "")
@@ -40,7 +41,9 @@ def test_the_first_file_by_name_is_used_and_read() -> None:
 def test_an_old_form_with_a_part_of_a_subnet() -> None:
     ipam = {"type": "host-local", "subnet": "10.1.0.0/16", "rangeStart": "10.1.0.9", "rangeEnd": "10.1.0.11"}
     (conf,) = read_confs(_files(a__conf=json.dumps({"type": "macvlan", "name": "x", "ipam": ipam})))
-    assert conf.narrow and conf.host_local and conf.subnets == ("10.1.0.0/16",)
+    assert conf.narrow
+    assert conf.host_local
+    assert conf.subnets == ("10.1.0.0/16",)
 
 
 @pytest.mark.parametrize(
@@ -96,8 +99,11 @@ def test_reservations_against_sandboxes() -> None:
     held = read_reservations(f"pods 10.1.2.3 {ONE} eth0\npods 10.1.2.4 {TWO} eth0\npods lock\npods 10.1.2.5\n")
     assert [(r.address, r.sandbox[:1]) for r in held] == [("10.1.2.3", "a"), ("10.1.2.4", "b"), ("10.1.2.5", "")]
     known = read_sandboxes(f"by ctr\n{ONE} known\n{TWO} known\n{ONE} running\n")
-    assert known.complete and known.runs(held[0])
-    assert known.has(held[1]) and not known.runs(held[1]) and not known.has(held[2])
+    assert known.complete
+    assert known.runs(held[0])
+    assert known.has(held[1])
+    assert not known.runs(held[1])
+    assert not known.has(held[2])
 
 
 def test_the_table_of_crictl() -> None:
@@ -118,5 +124,8 @@ def test_a_list_from_control_groups_proves_no_absence() -> None:
 def test_sizes_of_ranges() -> None:
     assert (size_of("10.0.0.0/28"), size_of("10.0.0.3-10.0.0.4"), size_of("nonsense")) == (13, 2, 0)
     assert size_of("10.0.0.3-10.0.0.4,10.0.1.1-10.0.1.1") == 3
-    assert holds("10.0.0.3-10.0.0.4", "10.0.0.4") and not holds("10.0.0.3-10.0.0.4", "10.0.0.5")
-    assert holds("fd00::/64", "fd00::7") and not holds("10.0.0.0/8", "fd00::7") and not holds("x", "10.0.0.1")
+    assert holds("10.0.0.3-10.0.0.4", "10.0.0.4")
+    assert not holds("10.0.0.3-10.0.0.4", "10.0.0.5")
+    assert holds("fd00::/64", "fd00::7")
+    assert not holds("10.0.0.0/8", "fd00::7")
+    assert not holds("x", "10.0.0.1")

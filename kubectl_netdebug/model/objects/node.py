@@ -75,5 +75,10 @@ def read_node(raw: Any) -> Node:
         labels=tree.labels(raw, "metadata", "labels"),
         conditions=conditions,
         taints=tuple(tree.text(taint, "key") for taint in tree.entries(raw, "spec", "taints")),
-        max_pods=int(pods) if (pods := tree.text(raw, "status", "capacity", "pods")).isdecimal() else 0,
+        max_pods=_count(tree.text(raw, "status", "capacity", "pods")),
     )
+
+
+def _count(written: str) -> int:
+    """A small quantity such as `110`; 0 for anything else."""
+    return int(written) if written.isascii() and written.isdecimal() and len(written) < 9 else 0
