@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,20 +18,20 @@ SECONDS = 5.0
 API_SERVICE = ("default", "kubernetes")
 
 
-def aim(session: Session, question: Question) -> Question:
+def aim(session: Session, question: Question, tell: Callable[[str], None] = say) -> Question:
     """The question about the Service or Pod that has the address; unchanged where none has it, or none may be read."""
     if question.flow is not FlowName.POD_TO_OUTSIDE or not is_address(question.host):
         return question
     service = _first(session, "services", f"spec.clusterIP={question.host}")
     if service == API_SERVICE:
-        say(f"{question.host} is the address of the API server's Service.")
+        tell(f"{question.host} is the address of the API server's Service.")
         return Question(FlowName.API, question.source.namespace, source=question.source)
     if service:
-        say(f"{question.host} is Service {service[1]} in namespace {service[0]}.")
+        tell(f"{question.host} is Service {service[1]} in namespace {service[0]}.")
         return _to(question, service[0], service=service[1])
     pod = _first(session, "pods", f"status.podIP={question.host}")
     if pod:
-        say(f"{question.host} is Pod {pod[1]} in namespace {pod[0]}.")
+        tell(f"{question.host} is Pod {pod[1]} in namespace {pod[0]}.")
         return _to(question, pod[0], pod=pod[1])
     return question
 

@@ -71,7 +71,7 @@ def _run(args: argparse.Namespace, session: Session, question: Question) -> Exit
     finally:
         close_undisturbed(source)
     progress.clear()
-    _raise_if_never_reached(session, diagnosis)
+    raise_if_never_reached(session, diagnosis)
     flags = cluster_flags(args, session.context)
     about = Circumstances(
         run_id=secrets.token_hex(4),
@@ -185,7 +185,7 @@ def _write_recording(path: Path, recording: Recording) -> None:
         say(f"The recording could not be written to {path}: {problem.strerror}.")
 
 
-def _raise_if_never_reached(session: Session, diagnosis: Diagnosis) -> None:
+def raise_if_never_reached(session: Session, diagnosis: Diagnosis) -> None:
     """Where no call ever got through, the cluster is the answer and not a verdict about a Service."""
     if any(call.status and call.status != 401 for call in session.calls):
         return

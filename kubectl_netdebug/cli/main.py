@@ -79,6 +79,10 @@ def _dispatch(args: argparse.Namespace) -> Exit:
 
             return explain(args)
         case "demo":
+            if not args.list and _wants_app(args):
+                from kubectl_netdebug.tui.opening import open_demo
+
+                return open_demo(args)
             from kubectl_netdebug.cli.replay import demo
 
             return demo(args)
@@ -97,6 +101,15 @@ def _dispatch(args: argparse.Namespace) -> Exit:
     from kubectl_netdebug.cli.walkthrough import walk_through
 
     return walk_through(args)
+
+
+def _wants_app(args: argparse.Namespace) -> bool:
+    """Whether the terminal app may open: a terminal on all sides, and no format or plain lines asked for."""
+    if getattr(args, "plain", False) or hasattr(args, "output"):
+        return False
+    from kubectl_netdebug.cli.output import is_terminal
+
+    return is_terminal()
 
 
 if __name__ == "__main__":

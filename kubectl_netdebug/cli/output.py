@@ -36,9 +36,21 @@ def _columns() -> int:
         return 80
 
 
+def is_terminal() -> bool:
+    """Whether a person sits at a terminal that can be drawn on: on all three streams, and not a dumb one."""
+    streams = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
+    able = os.environ.get("TERM", "") not in ("", "dumb")
+    return able and all(stream is not None and stream.isatty() for stream in streams)
+
+
 def show(result: Result, args: argparse.Namespace) -> None:
     """Draws a result in the format that was asked for."""
     form = getattr(args, "output", "text")
+    if form == "markdown":
+        from kubectl_netdebug.report.markdown import as_markdown
+
+        write(as_markdown(result))
+        return
     if form in ("json", "yaml"):
         from kubectl_netdebug.report.data import as_json, as_yaml
 

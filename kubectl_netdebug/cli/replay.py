@@ -45,7 +45,7 @@ def demo(args: argparse.Namespace) -> Exit:
     if args.list:
         write(_listing(cases))
         return Exit.HEALTHY
-    case = _choose(cases, args.case)
+    case = choose(cases, args.case)
     try:
         recording = case.read()
     except (BadRecording, OSError) as problem:
@@ -87,7 +87,8 @@ def _change(data: object) -> Change:
     )
 
 
-def _choose(cases: list[Case], name: str | None) -> Case:
+def choose(cases: list[Case], name: str | None) -> Case:
+    """The case of that name, or whose name begins so. Raises UsageProblem."""
     names = [case.name for case in cases]
     wanted = name or (FIRST if FIRST in names else names[0])
     exact = next((case for case in cases if case.name == wanted), None)

@@ -67,3 +67,7 @@ class Consent:
             assert self.ask is not None
             self._answers[what] = self.ask(description)
         return self._answers[what]
+
+    def said_yes(self, what: str) -> bool:
+        """Whether the person was asked and allowed it: `pod` or `node`."""
+        return self._answers.get(what, False)

@@ -1,0 +1,75 @@
+"""Opens the app and closes it: a plain summary in the scrollback, and nothing left behind in the cluster."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from kubectl_netdebug.cli.exits import Exit, UsageProblem, exit_for
+from kubectl_netdebug.cli.output import say, style_for, write
+from kubectl_netdebug.cli.signals import close_undisturbed
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    from kubectl_netdebug.tui.screens.run import RunScreen
+
+
+def open_demo(args: argparse.Namespace) -> Exit:
+    """`demo` at a terminal: the list of recordings, or one of them."""
+    from kubectl_netdebug.cli.cases import all_cases
+    from kubectl_netdebug.cli.replay import choose
+    from kubectl_netdebug.tui.screens.cases import CasesScreen
+
+    cases = all_cases()
+    if not cases:
+        raise UsageProblem("no recordings came with this program")
+    chosen = choose(cases, args.case) if args.case else None
+    screen = CasesScreen(cases)
+
+    def first() -> CasesScreen:
+        if chosen is not None:
+            screen.call_after_refresh(screen.play, chosen)
+        return screen
+
+    run(args, first)
+    return Exit.HEALTHY
+
+
+def run(args: argparse.Namespace, first: Callable[[], Screen[None]]) -> Exit:
+    """Runs the app to its end, then tells the last result where it stays. Returns the exit code."""
+    from kubectl_netdebug.tui import settings
+    from kubectl_netdebug.tui.app import NetdebugApp
+
+    if getattr(args, "no_color", False):
+        os.environ["NO_COLOR"] = "1"
+    app = NetdebugApp(first, settings.load())
+    left = app.run()
+    for screen in app.opened:
+        screen.abandon()
+        if screen.run.made_something and not screen.run.is_closed:
+            say("netdebug: removing what was made in the cluster ...")
+        close_undisturbed(screen.run)
+    _tell(args, app.finished)
+    if left == 130:
+        return Exit.INTERRUPTED
+    last = app.finished[-1].run.snapshot() if app.finished else None
+    return exit_for(last.result.verdict.state) if last and last.result else Exit.HEALTHY
+
+
+def _tell(args: argparse.Namespace, finished: Sequence[RunScreen]) -> None:
+    """The last verdict as plain text, and each earlier one in a line."""
+    from kubectl_netdebug.report.text import VERDICT_GLYPHS, render
+    from kubectl_netdebug.tui.rows import asked_line
+
+    for number, screen in enumerate(finished):
+        state = screen.run.snapshot()
+        if state.result is None:
+            continue
+        if number < len(finished) - 1:
+            verdict = state.result.verdict
+            write(f"{VERDICT_GLYPHS[verdict.state]} {asked_line(state.question)}: {verdict.headline}\n")
+        else:
+            write(render(state.result, style_for(args)))
