@@ -91,6 +91,8 @@ FAMILIES = (
     "fabric_routes",
     "fabric_overlay",
     "fabric_size",
+    "ipv6",
+    "ipv6_node",
 )
 """Modules of this package that declare causes, in the order of the path."""
 
