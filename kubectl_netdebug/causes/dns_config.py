@@ -13,8 +13,8 @@ from kubectl_netdebug.causes.dns_state import (
     cluster_dns,
     config,
     in_main_file,
+    to_node_resolver,
     with_corefile,
-    with_line,
 )
 from kubectl_netdebug.causes.registry import explains
 from kubectl_netdebug.causes.trouble import ending_log
@@ -115,14 +115,12 @@ def dns_loop(look: Look, asked: Question) -> Finding | None:
 def _unloop(said: LastWords, found: Config | None, forward: Directive | None, from_node: bool) -> tuple[Fix, ...]:
     if found is None or forward is None or not in_main_file(forward):
         return ()
-    zone = forward.args[0] if forward.args else "."
     if from_node:
         why = (
             "put the address of a real resolver in the place of /etc/resolv.conf, or give kubelet a resolvConf with one"
         )
         return (by_hand("forward to a real resolver", found, said.runs, why),)
-    text = with_line(found, forward, f"forward {zone} /etc/resolv.conf")
-    return (with_corefile("forward to the resolver of the nodes", found, said.runs, text),)
+    return (to_node_resolver("forward to the resolver of the nodes", found, said.runs, forward),)
 
 
 REMOVED_PLUGIN = Cause(

@@ -14,6 +14,7 @@ from kubectl_netdebug.causes.dns_state import (
     cluster_dns,
     config,
     in_main_file,
+    to_node_resolver,
     with_corefile,
     with_line,
 )
@@ -159,12 +160,10 @@ def _silent(look: Look, dns: ClusterDns, forward: Forward) -> list[str]:
 def _redirect(dns: ClusterDns, found: Config | None, forward: Forward | None) -> tuple[Fix, ...]:
     if found is None or forward is None or dns.workload is None or not in_main_file(forward.line):
         return ()
-    zone = forward.line.args[0]
     if forward.from_node:
         why = "write the address of a resolver that answers for /etc/resolv.conf, or mend the resolver of the nodes"
         return (by_hand("forward to a resolver that answers", found, dns.workload, why),)
-    text = with_line(found, forward.line, f"forward {zone} /etc/resolv.conf")
-    return (with_corefile("forward to the resolver of the nodes instead", found, dns.workload, text),)
+    return (to_node_resolver("forward to the resolver of the nodes instead", found, dns.workload, forward.line),)
 
 
 STUB_WRONG = Cause(

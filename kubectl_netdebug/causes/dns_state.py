@@ -24,6 +24,7 @@ from kubectl_netdebug.model.objects.pod import Pod
 from kubectl_netdebug.model.objects.service import Service
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.net.corefile import Directive
+from kubectl_netdebug.net.resolvconf import RESOLV_CONF
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,12 @@ def by_hand(title: str, found: Config, runs: Workload, why: str) -> Fix:
     """Where the right text cannot be known."""
     command = kubectl("edit", "configmap", found.ref.name, namespace=found.ref.namespace)
     return Fix(title, replace(command, then=(restart(runs),)), not_pasteable=why)
+
+
+def to_node_resolver(title: str, found: Config, runs: Workload, forward: Directive) -> Fix:
+    """Forwards the zone of a directive to what the nodes themselves ask."""
+    zone = forward.args[0] if forward.args else "."
+    return with_corefile(title, found, runs, with_line(found, forward, f"forward {zone} {RESOLV_CONF}"))
 
 
 def with_line(found: Config, directive: Directive, words: str) -> str:
