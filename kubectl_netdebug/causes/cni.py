@@ -25,7 +25,7 @@ from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.pod import Pod
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.model.step import When
-from kubectl_netdebug.net.cni_conf import ASIDE, Conf, used
+from kubectl_netdebug.net.cni_conf import ASIDE, Conf, first, used
 from kubectl_netdebug.net.cni_errors import Kind
 from kubectl_netdebug.net.ipam import holds
 
@@ -77,7 +77,7 @@ CONFIG_INVALID = Cause(
     code="cni-config-invalid",
     title="The network configuration of the node cannot be used",
     says="{file} on {node} cannot be used: {why}.",
-    means="The container runtime takes no other file than the first by name, so no Pod gets a network there.",
+    means="The container runtime has no network that it could give to Pods, so none starts there.",
     symptom="Pods stay in ContainerCreating; the node may be NotReady as if it had no configuration at all.",
     apart="Without any file the runtime says the same; a plugin that is missing is named in the event.",
     mend="Correct the file; where an agent writes it, correct the agent's settings and restart it.",
@@ -92,7 +92,7 @@ def config_invalid(look: Look, asked: Question) -> Finding | None:
     """The file that would be used is no configuration; or it is, and the runtime says what it does not like."""
     for said in complaints(look, asked, Kind.NO_CONFIG, Kind.BAD_CONFIG):
         found: tuple[Conf, ...] = look.if_known(confs(said.node)) or ()
-        conf = used(found)
+        conf = first(found) if said.error.kind is Kind.NO_CONFIG else used(found)
         if (conf is None or not conf.wrong) and said.error.kind is Kind.NO_CONFIG:
             continue  # there is none, or nothing is wrong with it, or the node may not be looked at
         file = conf.path if conf else "the network configuration"
@@ -228,10 +228,11 @@ def conf_multiple(look: Look, asked: Question) -> Finding | None:
 
 
 def _remove(look: Look, node: str, conf: Conf, foreign: list[Pod]) -> Fix:
-    first = mend_on_node(look, node, "", "mv", conf.path, f"{conf.path}.removed").command
+    move = mend_on_node(look, node, "", "mv", conf.path, f"{conf.path}.removed").command
     again = tuple(kubectl("delete", "pod", pod.name, namespace=pod.namespace) for pod in foreign if pod.owner_kind)
     wait = kubectl("wait", "--for=condition=Ready", f"node/{node}", "--timeout=30s")
-    return Fix("put the file aside, and have the Pods made again", replace(first, then=(*first.then, wait, *again)), Risk.DISRUPTIVE)
+    everything = replace(move, then=(*move.then, wait, *again))
+    return Fix("put the file aside, and have the Pods made again", everything, Risk.DISRUPTIVE)
 
 
 def _within(subnet: str, cidrs: tuple[str, ...]) -> bool:

@@ -66,14 +66,15 @@ def read_confs(text: str) -> tuple[Conf, ...]:
 ASIDE = "by its name no configuration: it ends neither in .conf nor in .conflist"
 
 
-def used(confs: Iterable[Conf]) -> Conf | None:
-    """The first by name, good or bad: containerd takes no other where it cannot be read."""
+def first(confs: Iterable[Conf]) -> Conf | None:
+    """The first by name, good or bad. Some runtimes take no other; others pass over files that they cannot read."""
     return next((conf for conf in confs if conf.wrong != ASIDE), None)
 
 
-def winner(confs: Iterable[Conf]) -> Conf | None:
-    """The file that runtimes take: the first by name that can be read."""
-    return next((conf for conf in confs if not conf.wrong), None)
+def used(confs: Iterable[Conf]) -> Conf | None:
+    """The file that runtimes take: the first by name that can be read, else the first."""
+    listed = tuple(confs)
+    return next((conf for conf in listed if not conf.wrong), first(listed))
 
 
 def _read_conf(path: str, text: str) -> Conf:
