@@ -17,7 +17,7 @@ from kubectl_netdebug.net.filters import DROPPING, Dropped, Packet, foreign_drop
 from kubectl_netdebug.net.filters import nft_matches as nft_fits
 from kubectl_netdebug.net.iptables import Rule, Saved, read_saved
 from kubectl_netdebug.net.moved import Moved, MovedRule
-from kubectl_netdebug.net.nftables import NftRule, NftTable, Ruleset, read_ruleset
+from kubectl_netdebug.net.nftables import NftRule, NftTable, Ruleset, is_compat, read_ruleset
 
 NFT, LEGACY, IPTABLES = "nft", "iptables-legacy", "iptables"
 PROBED = 2
@@ -139,7 +139,8 @@ def _takes(look: Look, filters: Filters, each: MovedRule, trouble: Trouble) -> s
         family, _, name = each.table.partition(" ")
         rule = NftRule(family, name, each.chain, each.rule)
         table = filters.listed.table(family, name) or NftTable(family, name)
-        known = name != "kube-proxy" and rule.verdict in ("drop", "reject")
+        # iptables' own tables are told by iptables itself.
+        known = name != "kube-proxy" and not is_compat(family, name) and rule.verdict in ("drop", "reject")
         return rule.verdict.upper() if known and any(nft_fits(table, rule, p) is not False for p in packets) else ""
     rule_ = Rule(each.table, each.chain, each.rule)
     kinds = (*DROPPING, "DNAT") if each.source == LEGACY else DROPPING
