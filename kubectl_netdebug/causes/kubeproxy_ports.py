@@ -92,11 +92,11 @@ LIMITED = Cause(
     apart="A firewall drops it for some clients on the same address; here the node's own rules leave the address out.",
     mend="Use an address that is served, or list the range of the other one in nodePortAddresses (the nftables mode "
     "serves the node's primary address alone by default).",
-    explains=("egress-port-closed", "egress-server-down"),
+    explains=("dest-port-closed", "dest-host-down", "egress-firewall"),
 )
 
 
-@explains(Hop.PROXY_RULES, LIMITED, When.ALWAYS)
+@explains(Hop.ADDRESS, LIMITED)
 def addresses_limited(look: Look, asked: Question) -> Finding | None:
     """The address is one of the node and stands not in what its rules serve; the main one works."""
     found = _at_port(look, asked)
@@ -153,11 +153,11 @@ LOOPBACK = Cause(
     symptom="`curl 127.0.0.1:NODEPORT` on a node fails, often since kube-proxy's mode was changed to nftables.",
     apart="Where the node's own address fails as well, the Service or its backends are at fault.",
     mend="Use the node's address, or better the Service's name.",
-    explains=("egress-port-closed", "egress-server-down"),
+    explains=("dest-port-closed", "dest-host-down", "egress-firewall"),
 )
 
 
-@explains(Hop.PROXY_RULES, LOOPBACK, When.ALWAYS)
+@explains(Hop.ADDRESS, LOOPBACK)
 def on_loopback(look: Look, asked: Question) -> Finding | None:
     """The node asks itself by loopback, fails, and is let in by its own address."""
     found = _at_port(look, asked) if asked.host.startswith("127.") else None

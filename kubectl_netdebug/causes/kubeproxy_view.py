@@ -9,6 +9,9 @@ from kubectl_netdebug.causes import asks
 from kubectl_netdebug.causes import kubeproxy_asks as ask
 from kubectl_netdebug.causes.api_view import about_api, dialled_by, door_of, vip_tries
 from kubectl_netdebug.causes.backends import client_pod
+from kubectl_netdebug.causes.concerned import everything_tried
+from kubectl_netdebug.causes.dns_client import resolver_of
+from kubectl_netdebug.causes.dns_tried import dns_service
 from kubectl_netdebug.causes.itself_view import loops
 from kubectl_netdebug.causes.kubeproxy_asks import Config, Rules
 from kubectl_netdebug.causes.virtual import virtual_attempts
@@ -273,12 +276,24 @@ def _tried(look: Look, asked: Question) -> list[_Tried]:
             (loop.service, look(asks.slices_for(loop.service.namespace, loop.service.name)), loop.attempts)
             for loop in every
         ]
+    if asked.flow in (FlowName.DNS, FlowName.POD_TO_OUTSIDE):
+        return _name_servers(look, asked)
     if not asked.service or asked.flow not in (FlowName.SERVICE, FlowName.POD_TO_POD):
         return []
     service, slices = look.together(asks.the_service(asked), asks.slices_of(asked))
     if service is None or not service.address:
         return []
     return [(service, slices, tuple(attempt for _, attempt in virtual_attempts(look, asked)))]
+
+
+def _name_servers(look: Look, asked: Question) -> list[_Tried]:
+    """The cluster's DNS by its Service's address, where names are a part of the question."""
+    tried = tuple(t.attempt for t in everything_tried(look, asked) if t.virtual)
+    resolver = resolver_of(look, asked) if tried else None
+    service = dns_service(look, resolver) if resolver else None
+    if service is None:
+        return []
+    return [(service, look(asks.slices_for(service.namespace, service.name)), tried)]
 
 
 def _everything(look: Look, node: str) -> tuple[Subject, ...]:
