@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kubectl_netdebug.cli.dialogue import Choice
@@ -25,10 +25,15 @@ def services(session: Session, namespace: str) -> tuple[Choice, ...]:
 
 def workloads(session: Session, namespace: str) -> tuple[Choice, ...]:
     """Each workload with a running Pod, as `deploy/web`; Pods that nothing owns as `pod/web`."""
-    pods = [p for p in map(read_pod, _items(session, "pods", namespace)) if p.phase == "Running" and not p.deleting]
+    return workloads_of(map(read_pod, _items(session, "pods", namespace)))
+
+
+def workloads_of(pods: Iterable[Pod]) -> tuple[Choice, ...]:
+    """The same for Pods that were read already."""
     groups: dict[str, list[Pod]] = {}
     for pod in pods:
-        groups.setdefault(_workload(pod), []).append(pod)
+        if pod.phase == "Running" and not pod.deleting:
+            groups.setdefault(_workload(pod), []).append(pod)
     return tuple(
         Choice(word, f"{word}  {sum(1 for p in group if p.ready)} of {len(group)} ready")
         for word, group in sorted(groups.items())

@@ -98,6 +98,10 @@ def _dispatch(args: argparse.Namespace) -> Exit:
             from kubectl_netdebug.cli.version import version
 
             return version(args)
+    if _wants_app(args):
+        from kubectl_netdebug.tui.opening import open_live
+
+        return open_live(args)
     from kubectl_netdebug.cli.walkthrough import walk_through
 
     return walk_through(args)

@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.keys import format_key
-from textual.screen import ActiveBinding, Screen
+from textual.screen import Screen
 
 from kubectl_netdebug.tui import clipboard, settings
 from kubectl_netdebug.tui.screens.run import RunScreen

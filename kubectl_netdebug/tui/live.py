@@ -20,6 +20,7 @@ from kubectl_netdebug.engine.run import Diagnosis
 from kubectl_netdebug.kube.session import Session
 from kubectl_netdebug.model.facts import Answer, FactKey, Known, Now
 from kubectl_netdebug.model.question import Question
+from kubectl_netdebug.tui.outlook import Outlook, look_around
 from kubectl_netdebug.tui.run import ClosableSource
 from kubectl_netdebug.tui.settings import Settings
 from kubectl_netdebug.vantage.cluster import ClusterSource
@@ -83,6 +84,10 @@ class Cluster:
     def aimed(self, question: Question) -> Question:
         """An address of the cluster's own is its Service or Pod. Reads; call it on a thread."""
         return aim(self.session(), question, lambda text: None)
+
+    def look_around(self) -> Outlook:
+        """What can be chosen, and what looks broken. Raises ConfigProblem."""
+        return look_around(self.session(), self.namespace)
 
     def backing(self) -> Live:
         """For the runs of one question."""

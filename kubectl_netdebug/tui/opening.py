@@ -38,6 +38,19 @@ def open_demo(args: argparse.Namespace) -> Exit:
     return Exit.HEALTHY
 
 
+def open_live(args: argparse.Namespace) -> Exit:
+    """`kubectl netdebug` at a terminal: the guided questions, and the runs that come of them."""
+    from kubectl_netdebug.tui import settings
+    from kubectl_netdebug.tui.live import Cluster
+    from kubectl_netdebug.tui.screens.start import StartScreen
+
+    cluster = Cluster(args, settings.load())
+    try:
+        return run(args, lambda: StartScreen(cluster))
+    finally:
+        cluster.close()
+
+
 def run(args: argparse.Namespace, first: Callable[[], Screen[None]]) -> Exit:
     """Runs the app to its end, then tells the last result where it stays. Returns the exit code."""
     from kubectl_netdebug.tui import settings

@@ -83,6 +83,8 @@ class Run:
         self._ended: float | None = None
         self._asking_since: float | None = None
         self._thought = 0.0
+        """Seconds in which the person was asked: they count for nothing."""
+        self._thought_before: dict[Hop, float] = {}
         self._started: dict[Hop, float] = {}
         self._settled: dict[Hop, Settled] = {}
         self._waits: dict[Hop, frozenset[FactKey]] = {}
@@ -117,11 +119,12 @@ class Run:
     def snapshot(self) -> RunState:
         """The run as it is now."""
         with self._lock:
+            thinking = time.monotonic() - self._asking_since if self._asking_since is not None else 0.0
             return RunState(
                 question=self.question,
                 checks=tuple(self._check(step) for step in self._steps),
                 now=time.monotonic(),
-                began=self._began,
+                began=self._began + self._thought + thinking,
                 ended=self._ended,
                 result=self._result,
                 facts=tuple(self._engine.facts.items()) if self._ended is not None else (),
@@ -201,7 +204,7 @@ class Run:
             with self._lock:
                 self._source = source
             self._changed()
-            diagnosis = self._engine.run()
+            diagnosis = self._as_it_took(self._engine.run())
             self._close_source()
             self._about = self._backing.circumstances(self.question, source, diagnosis)
             if not self._stopped:
@@ -218,6 +221,11 @@ class Run:
                 self._ended = time.monotonic()
             self._closed.set()
             self._changed()
+
+    def _as_it_took(self, diagnosis: Diagnosis) -> Diagnosis:
+        """The same, with the times of the checks as they are without the person's."""
+        steps = tuple(self._settled.get(each.step.hop, each) for each in diagnosis.steps)
+        return replace(diagnosis, steps=steps, seconds=max(0.0, diagnosis.seconds - self._thought))
 
     def _close_source(self) -> None:
         with self._lock:
@@ -242,8 +250,10 @@ class Run:
         with self._lock:
             if moment is Moment.STARTED:
                 self._started[step.hop] = time.monotonic()
+                self._thought_before[step.hop] = self._thought
             elif settled is not None:
-                self._settled[step.hop] = settled
+                asked = 1000 * (self._thought - self._thought_before.get(step.hop, self._thought))
+                self._settled[step.hop] = replace(settled, elapsed_ms=max(0.0, settled.elapsed_ms - asked))
         if settled is not None and settled.found:
             so_far = conclude(self._engine.so_far(), self._about)
             with self._lock:

@@ -71,7 +71,7 @@ def test_evidence_explanation_transcript_connections_and_help() -> None:
             await stage.press("escape")
             assert stage.app.screen is stage.screen
 
-    on_stage(lambda: run_screen("loopback-bind"), play)
+    on_stage(lambda: run_screen("loopback-bind"), play, (100, 60))
 
 
 def test_problems_folding_and_running_again() -> None:

@@ -100,6 +100,7 @@ class CasesScreen(Screen[None]):
             for case in self._cases
             if all(word in case.name or word in self._titles.get(case.name, "").lower() for word in words)
         ]
+        self._shown.sort(key=lambda case: not all(word in case.name for word in words))
         rows = self.query_one(Rows)
         rows.clear_options()
         rows.add_options([Option(self._row(case)) for case in self._shown])
