@@ -41,7 +41,7 @@ CONFIG_MISSING = Cause(
 )
 
 
-@explains(Hop.POD, CONFIG_MISSING)
+@explains(Hop.POD, CONFIG_MISSING, When.ALWAYS)
 @explains(Hop.SOURCE, CONFIG_MISSING)
 @explains(Hop.NODE_AGENTS, CONFIG_MISSING, When.ALWAYS)
 def config_missing(look: Look, asked: Question) -> Finding | None:
@@ -85,7 +85,7 @@ CONFIG_INVALID = Cause(
 )
 
 
-@explains(Hop.POD, CONFIG_INVALID)
+@explains(Hop.POD, CONFIG_INVALID, When.ALWAYS)
 @explains(Hop.SOURCE, CONFIG_INVALID)
 @explains(Hop.NODE_AGENTS, CONFIG_INVALID, When.ALWAYS)
 def config_invalid(look: Look, asked: Question) -> Finding | None:
@@ -132,7 +132,7 @@ BINARY_MISSING = Cause(
 )
 
 
-@explains(Hop.POD, BINARY_MISSING)
+@explains(Hop.POD, BINARY_MISSING, When.ALWAYS)
 @explains(Hop.SOURCE, BINARY_MISSING)
 @explains(Hop.NODE_AGENTS, BINARY_MISSING, When.ALWAYS)
 def binary_missing(look: Look, asked: Question) -> Finding | None:
@@ -251,7 +251,7 @@ BRIDGE_CLASH = Cause(
 )
 
 
-@explains(Hop.POD, BRIDGE_CLASH)
+@explains(Hop.POD, BRIDGE_CLASH, When.ALWAYS)
 @explains(Hop.SOURCE, BRIDGE_CLASH)
 @explains(Hop.NODE_AGENTS, BRIDGE_CLASH, When.ALWAYS)
 def bridge_clash(look: Look, asked: Question) -> Finding | None:

@@ -116,7 +116,7 @@ AGENT_DOWN = Cause(
 )
 
 
-@explains(Hop.POD, AGENT_DOWN)
+@explains(Hop.POD, AGENT_DOWN, When.ALWAYS)
 @explains(Hop.SOURCE, AGENT_DOWN)
 @explains(Hop.NODE_AGENTS, AGENT_DOWN, When.ALWAYS)
 def agent_down(look: Look, asked: Question) -> Finding | None:
@@ -155,7 +155,7 @@ API_DENIED = Cause(
 )
 
 
-@explains(Hop.POD, API_DENIED)
+@explains(Hop.POD, API_DENIED, When.ALWAYS)
 @explains(Hop.SOURCE, API_DENIED)
 @explains(Hop.NODE_AGENTS, API_DENIED, When.ALWAYS)
 def api_denied(look: Look, asked: Question) -> Finding | None:
@@ -188,7 +188,7 @@ IMAGE = Cause(
 )
 
 
-@explains(Hop.POD, IMAGE)
+@explains(Hop.POD, IMAGE, When.ALWAYS)
 @explains(Hop.SOURCE, IMAGE)
 @explains(Hop.NODE_AGENTS, IMAGE, When.ALWAYS)
 def sandbox_image(look: Look, asked: Question) -> Finding | None:
@@ -228,7 +228,7 @@ FAILED = Cause(
 )
 
 
-@explains(Hop.POD, FAILED)
+@explains(Hop.POD, FAILED, When.ALWAYS)
 @explains(Hop.SOURCE, FAILED)
 @explains(Hop.NODE_AGENTS, FAILED, When.ALWAYS)
 def sandbox_failed(look: Look, asked: Question) -> Finding | None:

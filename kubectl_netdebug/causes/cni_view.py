@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 from kubectl_netdebug.causes import asks
 from kubectl_netdebug.causes.backends import client_named
@@ -13,6 +14,7 @@ from kubectl_netdebug.causes.trouble import pods_behind
 from kubectl_netdebug.model.facts import Ask, NodeText
 from kubectl_netdebug.model.finding import Effect, ObjectRef
 from kubectl_netdebug.model.look import Look
+from kubectl_netdebug.model.objects import tree
 from kubectl_netdebug.model.objects.event import Event
 from kubectl_netdebug.model.objects.node import Node
 from kubectl_netdebug.model.objects.pod import Pod
@@ -30,6 +32,9 @@ CONSEQUENCES = ("pod-sandbox-failed", "endpoints-not-ready", "node-notready", "p
 
 MOST_PODS = 4
 """Pods whose events are read in one run; those that wait on one node nearly always wait for one reason."""
+
+FIRST_TRIES = 20.0
+"""Seconds in which a new Pod's first sandbox may fail without anybody worrying: kubelet tries again."""
 
 WAITING = ("ContainerCreating", "PodInitializing", "")
 
@@ -72,7 +77,7 @@ def stuck(look: Look, asked: Question, *kinds: Kind) -> tuple[Stuck, ...]:
     groups: dict[tuple[str, Kind], list[tuple[Pod, SandboxError, int]]] = defaultdict(list)
     for pod, events in zip(waiting, found, strict=True):
         newest = _newest(events or ())
-        if newest is not None:
+        if newest is not None and (newest.count > 1 or pod.age(look(asks.now())) >= FIRST_TRIES):
             error = classify(newest.message)
             groups[pod.node, error.kind].append((pod, error, newest.count))
     effect = effect_on(look, asked)
@@ -146,27 +151,22 @@ def nodes_of_question(look: Look, asked: Question) -> tuple[Node, ...]:
         return (node,) if node else ()
     live = _candidates(look, asked)
     names = {pod.node for pod in live if pod.node and not pod.ready}
-    kept_away = [said for said in map(not_scheduled, live) if "node.kubernetes.io/" in said]
+    kept_away = [pod for pod in live if "untolerated taint" in not_scheduled(pod)][:1]
     if not names and not kept_away:
         return ()
+    nodes = look(asks.nodes())
+    specs = [look.if_known(asks.raw_object("pods", pod.namespace, pod.name)) for pod in kept_away]
     return tuple(
-        node
-        for node in look(asks.nodes())
-        if node.name in names or any(taint in said for said in kept_away for taint in _troubled(node))
+        node for node in nodes if node.name in names or any(_kept_from(node, tree.dig(raw, "spec")) for raw in specs)
     )
 
 
-def _troubled(node: Node) -> tuple[str, ...]:
-    """The taints that a node in trouble carries, as the scheduler's message names them."""
-    return tuple(
-        taint
-        for taint, on in (
-            ("node.kubernetes.io/not-ready", not node.ready),
-            ("node.kubernetes.io/unreachable", not node.ready),
-            ("node.kubernetes.io/network-unavailable", node.network_unavailable),
-        )
-        if on
-    )
+def _kept_from(node: Node, spec: Any) -> bool:
+    """A node in trouble that the Pod could go to otherwise. Affinities are not judged, so with one it is not said."""
+    wanted = tree.labels(spec, "nodeSelector")
+    fits = all(node.labels.get(key) == value for key, value in wanted.items())
+    placed = tree.dig(spec, "affinity", "nodeAffinity") is not None
+    return fits and not placed and (not node.ready or node.network_unavailable)
 
 
 def effect_on(look: Look, asked: Question) -> Effect:

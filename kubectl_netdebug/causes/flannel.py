@@ -39,7 +39,7 @@ SUBNET_ENV = Cause(
 )
 
 
-@explains(Hop.POD, SUBNET_ENV)
+@explains(Hop.POD, SUBNET_ENV, When.ALWAYS)
 @explains(Hop.SOURCE, SUBNET_ENV)
 @explains(Hop.NODE_AGENTS, SUBNET_ENV, When.ALWAYS)
 def subnet_env(look: Look, asked: Question) -> Finding | None:
@@ -84,7 +84,7 @@ PSA = Cause(
 )
 
 
-@explains(Hop.POD, PSA)
+@explains(Hop.POD, PSA, When.ALWAYS)
 @explains(Hop.NODE_AGENTS, PSA, When.ALWAYS)
 def pod_security(look: Look, asked: Question) -> Finding | None:
     """A DaemonSet of a network plugin wants Pods, has too few, and its events say why."""

@@ -86,7 +86,7 @@ LEAKED = Cause(
 )
 
 
-@explains(Hop.POD, LEAKED)
+@explains(Hop.POD, LEAKED, When.ALWAYS)
 @explains(Hop.SOURCE, LEAKED)
 @explains(Hop.NODE_AGENTS, LEAKED, When.ALWAYS)
 def leaked(look: Look, asked: Question) -> Finding | None:
@@ -128,7 +128,7 @@ CHURN = Cause(
 )
 
 
-@explains(Hop.POD, CHURN)
+@explains(Hop.POD, CHURN, When.ALWAYS)
 @explains(Hop.SOURCE, CHURN)
 @explains(Hop.NODE_AGENTS, CHURN, When.ALWAYS)
 def churn_lag(look: Look, asked: Question) -> Finding | None:
@@ -174,7 +174,7 @@ MAX_PODS = Cause(
 )
 
 
-@explains(Hop.POD, EXHAUSTED)
+@explains(Hop.POD, EXHAUSTED, When.ALWAYS)
 @explains(Hop.SOURCE, EXHAUSTED)
 @explains(Hop.NODE_AGENTS, EXHAUSTED, When.ALWAYS)
 def exhausted(look: Look, asked: Question) -> Finding | None:
@@ -209,7 +209,7 @@ def _widen(look: Look, found: Addresses) -> tuple[Fix, ...]:
     return (mend_on_node(look, found.stuck.node, title, "sed", "-i", "-E", drop, found.conf.path),)
 
 
-@explains(Hop.POD, MAX_PODS)
+@explains(Hop.POD, MAX_PODS, When.ALWAYS)
 @explains(Hop.SOURCE, MAX_PODS)
 @explains(Hop.NODE_AGENTS, MAX_PODS, When.ALWAYS)
 def max_pods(look: Look, asked: Question) -> Finding | None:
@@ -294,21 +294,21 @@ def _in_cloud(look: Look, asked: Question, kind: Kind) -> Finding | None:
     return None
 
 
-@explains(Hop.POD, AWS)
+@explains(Hop.POD, AWS, When.ALWAYS)
 @explains(Hop.NODE_AGENTS, AWS, When.ALWAYS)
 def aws(look: Look, asked: Question) -> Finding | None:
     """Amazon's VPC plugin."""
     return _in_cloud(look, asked, Kind.NO_ADDRESS_AWS)
 
 
-@explains(Hop.POD, AZURE)
+@explains(Hop.POD, AZURE, When.ALWAYS)
 @explains(Hop.NODE_AGENTS, AZURE, When.ALWAYS)
 def azure(look: Look, asked: Question) -> Finding | None:
     """Azure's plugin, with its old state file or its agent."""
     return _in_cloud(look, asked, Kind.NO_ADDRESS_AZURE)
 
 
-@explains(Hop.POD, CALICO)
+@explains(Hop.POD, CALICO, When.ALWAYS)
 @explains(Hop.NODE_AGENTS, CALICO, When.ALWAYS)
 def calico(look: Look, asked: Question) -> Finding | None:
     """Calico's own address management."""

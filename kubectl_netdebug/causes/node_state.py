@@ -29,7 +29,7 @@ NOT_READY = Cause(
 )
 
 
-@explains(Hop.POD, NOT_READY)
+@explains(Hop.POD, NOT_READY, When.ALWAYS)
 @explains(Hop.SOURCE, NOT_READY)
 @explains(Hop.NODE, NOT_READY, When.ALWAYS)
 def not_ready(look: Look, asked: Question) -> Finding | None:
@@ -99,7 +99,7 @@ UNAVAILABLE = Cause(
 )
 
 
-@explains(Hop.POD, UNAVAILABLE)
+@explains(Hop.POD, UNAVAILABLE, When.ALWAYS)
 @explains(Hop.SOURCE, UNAVAILABLE)
 @explains(Hop.NODE, UNAVAILABLE, When.ALWAYS)
 def network_unavailable(look: Look, asked: Question) -> Finding | None:
