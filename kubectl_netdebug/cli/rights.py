@@ -101,6 +101,8 @@ RIGHTS = (
     Right("delete", "", "pods", "remove it again", scope=Scope.NODE),
     Right("get", "", "pods", "read the node", subresource="exec", scope=Scope.NODE),
     Right("create", "", "pods", "read the node", subresource="exec", scope=Scope.NODE),
+    Right("list", "apps", "daemonsets", "the network plugin's agents", scope=Scope.CLUSTER),
+    Right("get", "coordination.k8s.io", "leases", "when a kubelet was heard of last", scope=Scope.CLUSTER),
     Right("get", "rbac.authorization.k8s.io", "clusterroles", "what the DNS server may read", scope=Scope.CLUSTER),
     Right("get", "rbac.authorization.k8s.io", "clusterrolebindings", "what it may read", scope=Scope.CLUSTER),
 )
