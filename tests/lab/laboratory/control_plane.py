@@ -36,7 +36,8 @@ def _as_own_user(argv: list[str]) -> list[str]:
     if not uid:
         return argv
     capability = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
-    return [shutil.which("setpriv") or "setpriv", f"--reuid={int(uid)}", "--regid=0", "--clear-groups", *capability, *argv]
+    identity = [f"--reuid={int(uid)}", "--regid=0", "--clear-groups"]
+    return [shutil.which("setpriv") or "setpriv", *identity, *capability, *argv]
 
 
 def _etcd(home: Home, run: Run) -> list[str]:
