@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 PYTHON_DEV = .venv/bin/python
 
-.PHONY: help test lab-test bench kills perf docs lint format venv
+.PHONY: help test lab-test bench kills perf docs pictures lint format venv
 
 help:
 	@echo 'make test      everything that needs no cluster and no root: linters, types, layers, tests'
@@ -14,6 +14,7 @@ help:
 	@echo 'make kills     ends runs that look at nodes at random instants, on the cluster NAME that is up; RUNS=number'
 	@echo 'make perf      measures the budgets: start, reads, memory against the size of a cluster'
 	@echo 'make docs      writes docs/causes/ from the catalogue'
+	@echo 'make pictures  takes the pictures of the app for docs/screens'
 	@echo 'make lint      linters, types and layers alone'
 	@echo 'make format    formats the code'
 
@@ -48,3 +49,6 @@ perf: venv
 
 docs: venv
 	@$(PYTHON_DEV) -m tests.docs
+
+pictures: venv
+	@$(PYTHON_DEV) -m tests.tui.pictures

@@ -34,8 +34,7 @@ def open_demo(args: argparse.Namespace) -> Exit:
             screen.call_after_refresh(screen.play, chosen)
         return screen
 
-    run(args, first)
-    return Exit.HEALTHY
+    return Exit.INTERRUPTED if run(args, first) is Exit.INTERRUPTED else Exit.HEALTHY
 
 
 def open_live(args: argparse.Namespace) -> Exit:
@@ -66,10 +65,15 @@ def run(args: argparse.Namespace, first: Callable[[], Screen[None]]) -> Exit:
             say("netdebug: removing what was made in the cluster ...")
         close_undisturbed(screen.run)
     _tell(args, app.finished)
-    if left == 130:
+    if left == Exit.INTERRUPTED:
         return Exit.INTERRUPTED
     last = app.finished[-1].run.snapshot() if app.finished else None
-    return exit_for(last.result.verdict.state) if last and last.result else Exit.HEALTHY
+    if last is None:
+        return Exit.HEALTHY
+    if last.result is None:
+        say(f"netdebug: {last.problem}")
+        return Exit.UNREACHABLE
+    return exit_for(last.result.verdict.state)
 
 
 def _tell(args: argparse.Namespace, finished: Sequence[RunScreen]) -> None:

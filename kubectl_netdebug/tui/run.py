@@ -28,6 +28,9 @@ from kubectl_netdebug.tui.state import Check, Flight, RunState, Stage
 ENGINE_LIMIT = 86_400.0
 """Seconds: the limit of a run is kept here, where the time that a person takes to answer does not count."""
 
+LONG, SHORT = 15.0, 0.5
+"""Seconds that leaving waits for a run to end: where something has to be removed, and where not."""
+
 
 class ClosableSource(FactSource, Protocol):
     """A source of facts that may leave something to tidy up."""
@@ -179,11 +182,11 @@ class Run:
         if over:
             self.stop(f"the time limit of {self._limit:.0f} s was reached")
 
-    def close(self, patience: float = 15.0) -> None:
+    def close(self) -> None:
         """Stops, and sees to it that what was made in the cluster is removed. Blocks; call it when no screen waits."""
         self.stop("the app was left")
         if self._thread.is_alive():
-            self._closed.wait(patience)
+            self._closed.wait(LONG if self.made_something else SHORT)
         self._close_source()
 
     @property

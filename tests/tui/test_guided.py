@@ -209,6 +209,7 @@ def test_leaving_while_consent_is_asked_for_says_no() -> None:
     recorded = recording(PROBED)
     app = on_stage(lambda: RunScreen(recorded.question, Noted(recorded, 0)), play)
     (screen,) = app.opened
-    screen.run.close(10)
+    screen.run._closed.wait(10)
+    screen.run.close()
     assert given == [False]
     assert screen.run.is_closed
