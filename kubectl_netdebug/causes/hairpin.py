@@ -39,9 +39,7 @@ class PodPort:
 def port_of(look: Look, pod: Pod) -> PodPort | None:
     """The Pod's own bridge port; None where it has none or the node may not be looked at."""
     links_of = node_view(pod.node, "links", read_links)
-    look.foresee(
-        *(asks.file_in(pod, path) for path in (PEER, OWN)), bridge_ports(pod.node), kernel(pod.node), links_of
-    )
+    look.foresee(*(asks.file_in(pod, path) for path in (PEER, OWN)), bridge_ports(pod.node), kernel(pod.node), links_of)
     peer, own = look.all_known([asks.file_in(pod, PEER), asks.file_in(pod, OWN)])
     ports, settings, links = look.if_known(bridge_ports(pod.node)), look.if_known(kernel(pod.node)), None
     links = look.if_known(links_of)

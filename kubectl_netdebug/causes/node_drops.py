@@ -200,9 +200,7 @@ def _bridge(look: Look, node: str) -> str:
 
 def _drop(node: str, source: str, dropped: Dropped, harmed: tuple[Trouble, ...], *packets: Packet) -> Drop:
     said = tuple(str(packet) for packet in packets)
-    return Drop(
-        node, source, dropped.table, dropped.chain, dropped.text, harmed, said, counted=dropped.packets or 0
-    )
+    return Drop(node, source, dropped.table, dropped.chain, dropped.text, harmed, said, counted=dropped.packets or 0)
 
 
 # --- a node as such -----------------------------------------------------------------------------------------------
@@ -239,9 +237,7 @@ def _both(one: Drop, other: Drop) -> Drop:
     )
 
 
-def _ordinary(
-    look: Look, here: Node, nodes: tuple[Node, ...], bridge: str
-) -> Iterator[tuple[tuple[str, ...], Packet]]:
+def _ordinary(look: Look, here: Node, nodes: tuple[Node, ...], bridge: str) -> Iterator[tuple[tuple[str, ...], Packet]]:
     own = next((p.ip for p in network_pods(look, here.name) if ":" not in p.ip), "")
     others = [n for n in nodes if n.name != here.name]
     forward = ("prerouting", "forward")

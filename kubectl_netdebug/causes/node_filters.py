@@ -59,8 +59,7 @@ def forward_policy(look: Look, asked: Question) -> Finding | None:
 FOREIGN = Cause(
     code="foreign-iptables-drop",
     title="A packet filter rule on the node drops the cluster's traffic",
-    says="On node {node} a rule that is neither Kubernetes' nor the Pod network's drops {what}: "
-    "{table} {rule}.",
+    says="On node {node} a rule that is neither Kubernetes' nor the Pod network's drops {what}: {table} {rule}.",
     means="{share} that this rule matches never arrives.",
     symptom="Selective timeouts or refusals at one node.",
     apart="A NetworkPolicy's drops are in chains of the Pod network's own (cali-…, KUBE-NWPLCY-…).",

@@ -192,6 +192,7 @@ _ON_NODE = {
     "conntrack": "conntrack -S",
     "kernel-log": "dmesg",
     "listeners": "ss -lntup",
+    "qdiscs": "tc qdisc show",
     "ipvs": "cat /proc/net/ip_vs",
 }
 

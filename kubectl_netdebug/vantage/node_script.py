@@ -137,6 +137,7 @@ READINGS = {
     "cni-conf": _CNI_CONF,
     "cni-bin": _CNI_BIN,
     "reservations": _RESERVATIONS,
+    "qdiscs": "tool tc qdisc show",
     "kernel-log": "host dmesg 2>/dev/null | tail -n 400",
 }
 """What can be read, by name, as shell. `files` and `sysctl` take parameters and stand in `_snippet`."""
