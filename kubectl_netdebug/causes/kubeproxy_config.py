@@ -183,7 +183,7 @@ def two_dataplanes(look: Look, asked: Question) -> Finding | None:
                 continue
             for subject in proxy.subjects:
                 wrong = [d for d in proxy.differences(subject, former) if d.way.verdict is not Verdict.NONE]
-                if wrong and not proxy.differences(subject, mode) and settled(look, subject):
+                if wrong and not proxy.differences(subject, mode):
                     return _former(look, proxy, former, subject, wrong)
     return None
 
