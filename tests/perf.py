@@ -6,6 +6,7 @@ compared with, and the medians are divided.
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
@@ -56,6 +57,7 @@ COMPARISONS = (
     ),
 )
 
+SCREENS = (sys.executable, "-m", "tests.tui.speed")
 LIVE = (
     ("service", "web"),
     ("path", "deploy/web", "https://example.lab"),
@@ -75,6 +77,7 @@ def main() -> int:
         return subprocess.run(command, cwd=ROOT, env={**os.environ, INSIDE: "1"}, check=False).returncode
     rows = [compare(each) for each in COMPARISONS]
     rows += [live(words) for words in LIVE]
+    rows += app()
     for row in rows:
         kept = "kept" if row["kept"] else "NOT KEPT"
         print(
@@ -114,6 +117,24 @@ def live(words: tuple[str, ...]) -> dict[str, Any]:
         "budget": "≤ 3 s",
         "kept": median <= 3,
     }
+
+
+def app() -> list[dict[str, Any]]:
+    """The app's first screen once `import textual` is paid, and its keys while fifty probes run."""
+    runs = [json.loads(subprocess.run(SCREENS, cwd=ROOT, capture_output=True, check=True).stdout) for _ in range(3)]
+    found = {what: statistics.median(run[what] for run in runs) for what in runs[0]}
+    budgets = (("first paint", "empty app", 300.0), ("key, busy", "key, idle", 50.0))
+    return [
+        {
+            "what": f"app: {what}",
+            "measured": f"{found[what]:.0f} ms",
+            "against": f"{other}: {found[other]:.0f} ms",
+            "ratio": f"{found[what] / found[other]:.2f}",
+            "budget": f"≤ {most:.0f} ms",
+            "kept": found[what] <= most,
+        }
+        for what, other, most in budgets
+    ]
 
 
 def timed(command: Sequence[str], codes: tuple[int, ...] = (0,)) -> float:

@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import ActiveBinding, Binding, BindingType
@@ -16,10 +16,12 @@ from textual.keys import format_key
 from textual.screen import Screen
 
 from kubectl_netdebug.tui import clipboard, settings
-from kubectl_netdebug.tui.screens.run import RunScreen
 from kubectl_netdebug.tui.screens.texts import TextScreen
 from kubectl_netdebug.tui.settings import Settings
 from kubectl_netdebug.tui.words import Line, Part, labelled, padded
+
+if TYPE_CHECKING:
+    from kubectl_netdebug.tui.screens.run import RunScreen
 
 THEME = "textual-dark"
 SIMPLE_THEME = "ansi-dark"
@@ -62,6 +64,7 @@ class NetdebugApp(App[int]):
         self._listen_to_signals()
         self.push_screen(self._first())
         self._remembering = True
+        self.call_after_refresh(lambda: threading.Thread(target=_load_the_rest, name="load", daemon=True).start())
 
     def _theme(self) -> str:
         if os.environ.get("NO_COLOR") or _few_colours():
@@ -130,7 +133,7 @@ class NetdebugApp(App[int]):
             self.copy(selected)
             self.screen.clear_selection()
             return
-        running = [each for each in self.screen_stack if isinstance(each, RunScreen)]
+        running = [each for each in self.opened if each in self.screen_stack]
         if not self._interrupted and any([each.interrupt() for each in running]):  # noqa: C419 - all of them
             self._interrupted = True
             self.tell("Stopped. Ctrl+C again leaves.")
@@ -186,6 +189,14 @@ def _bindings(screen: Screen[Any]) -> list[ActiveBinding]:
             seen.add(each.binding.action)
             found.append(each)
     return sorted(found, key=lambda each: each.node is not screen)
+
+
+def _load_the_rest() -> None:
+    """What the next screens need, all causes among it: loaded once the first one stands."""
+    import importlib
+
+    for name in ("tui.screens.run", "tui.screens.ask", "tui.played"):
+        importlib.import_module(f"kubectl_netdebug.{name}")
 
 
 def _few_colours() -> bool:

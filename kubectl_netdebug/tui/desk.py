@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from kubectl_netdebug.model.question import Question
-from kubectl_netdebug.tui.outlook import Outlook
-from kubectl_netdebug.tui.run import Backing
+if TYPE_CHECKING:
+    from kubectl_netdebug.model.question import Question
+    from kubectl_netdebug.tui.outlook import Outlook
+    from kubectl_netdebug.tui.run import Backing
 
 
 class Desk(Protocol):

@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 def open_demo(args: argparse.Namespace) -> Exit:
     """`demo` at a terminal: the list of recordings, or one of them."""
     from kubectl_netdebug.cli.cases import all_cases
-    from kubectl_netdebug.cli.replay import choose
     from kubectl_netdebug.tui.screens.cases import CasesScreen
 
     cases = all_cases()
     if not cases:
         raise UsageProblem("no recordings came with this program")
-    chosen = choose(cases, args.case) if args.case else None
+    chosen = None
+    if args.case:
+        from kubectl_netdebug.cli.replay import choose
+
+        chosen = choose(cases, args.case)
     screen = CasesScreen(cases)
 
     def first() -> CasesScreen:
@@ -40,7 +43,7 @@ def open_demo(args: argparse.Namespace) -> Exit:
 def open_live(args: argparse.Namespace) -> Exit:
     """`kubectl netdebug` at a terminal: the guided questions, and the runs that come of them."""
     from kubectl_netdebug.tui import settings
-    from kubectl_netdebug.tui.live import Cluster
+    from kubectl_netdebug.tui.place import Cluster
     from kubectl_netdebug.tui.screens.start import StartScreen
 
     cluster = Cluster(args, settings.load())

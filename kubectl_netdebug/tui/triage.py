@@ -8,8 +8,6 @@ from enum import StrEnum
 
 from kubectl_netdebug.cli.exits import UsageProblem
 from kubectl_netdebug.cli.target import api_question, dns_question, node_question, path_question, service_question
-from kubectl_netdebug.cli.walkthrough import situation_of
-from kubectl_netdebug.flows import flow_for
 from kubectl_netdebug.model.question import FlowName, Question
 from kubectl_netdebug.net.complaint import understand
 
@@ -147,6 +145,10 @@ class Answers:
 
 def from_message(text: str) -> Answers | str:
     """The answers that an error message leaves no doubt about, or what it means where it leaves the branch open."""
+    from kubectl_netdebug.cli.walkthrough import (
+        situation_of,  # with all that speaks to a cluster: not before it is needed
+    )
+
     said = understand(text)
     word, far = situation_of(said)
     about = f" It speaks of {said.host}{':' + said.port if said.port else ''}." if said.host else ""
@@ -162,5 +164,7 @@ def preview(of: Situation) -> tuple[str, ...]:
     """The titles of the checks that this situation leads to."""
     if of.word == "message":
         return ()
+    from kubectl_netdebug.flows import flow_for  # all causes: the first screen does not wait for them
+
     service = "web" if Need.TO in of.needs else ""
     return tuple(step.title for step in flow_for(Question(of.flow, "default", service)).steps)

@@ -14,8 +14,6 @@ from textual.widgets.option_list import Option
 from kubectl_netdebug.cli.cases import Case
 from kubectl_netdebug.engine.recording import BadRecording
 from kubectl_netdebug.tui.host import host
-from kubectl_netdebug.tui.played import Played
-from kubectl_netdebug.tui.screens.run import RunScreen
 from kubectl_netdebug.tui.widgets import Rows, Words, content
 from kubectl_netdebug.tui.words import ACCENT, FAINT, STRONG, Line, Part, cut, harmless, padded
 
@@ -134,6 +132,9 @@ class CasesScreen(Screen[None]):
 
     def play(self, case: Case) -> None:
         """Runs a recording."""
+        from kubectl_netdebug.tui.played import Played
+        from kubectl_netdebug.tui.screens.run import RunScreen
+
         try:
             recording = case.read()
         except (BadRecording, OSError) as problem:

@@ -28,6 +28,9 @@ from kubectl_netdebug.tui.words import Line
 TICK = 0.2
 """Seconds between two looks at the clocks of what runs."""
 
+SETTLE = 0.05
+"""Seconds in which what comes from the run's threads is collected and drawn together: keys come first."""
+
 WIDE = 110
 """Columns from which on list and detail stand side by side."""
 
@@ -137,6 +140,9 @@ class RunScreen(Screen[None]):
 
     @on(Changed)
     def _news(self) -> None:
+        self.set_timer(SETTLE, self._draw_news)
+
+    def _draw_news(self) -> None:
         self._told.clear()
         self._draw()
 

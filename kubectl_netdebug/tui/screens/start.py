@@ -19,7 +19,6 @@ from kubectl_netdebug.model.hop import State
 from kubectl_netdebug.tui.desk import Desk
 from kubectl_netdebug.tui.host import host
 from kubectl_netdebug.tui.outlook import Outlook
-from kubectl_netdebug.tui.screens.run import RunScreen
 from kubectl_netdebug.tui.triage import SITUATIONS, Answers
 from kubectl_netdebug.tui.widgets import Rows, Words, content
 from kubectl_netdebug.tui.words import ACCENT, FAINT, STATE_STYLES, STRONG, Line, Part, cut, harmless, padded
@@ -180,6 +179,8 @@ class StartScreen(Screen[None]):
 
     @on(OptionList.OptionSelected, "#troubles")
     def _trouble(self, event: OptionList.OptionSelected) -> None:
+        from kubectl_netdebug.tui.screens.run import RunScreen
+
         assert self.outlook is not None
         service = self.outlook.troubles[event.option_index].service
         question = service_question(service, self.desk.namespace, None)
