@@ -94,7 +94,7 @@ def _unpack(content: bytes) -> dict[str, Any]:
     return data
 
 
-_TARGETS = ("pod", "ingress", "gateway", "host", "scheme", "path")
+_TARGETS = ("pod", "ingress", "gateway", "host", "node", "scheme", "path")
 """Fields of a question that are written only where they say something."""
 
 
