@@ -127,7 +127,10 @@ def _shared_flags() -> Parser:
     ours.add_argument("--timeout", type=_duration, metavar="TIME", help="for the whole run; default 60s")
     ours.add_argument("--record", metavar="FILE", help="write the facts of this run, for replay and bug reports")
     ours.add_argument(
-        "-o", "--output", choices=("text", "wide", "json", "yaml", "markdown"), metavar="FORMAT",
+        "-o",
+        "--output",
+        choices=("text", "wide", "json", "yaml", "markdown"),
+        metavar="FORMAT",
         help="text, wide, json, yaml, markdown",
     )
     ours.add_argument("--plain", action="store_true", help="without a command: ask in plain lines")

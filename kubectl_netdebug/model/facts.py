@@ -369,7 +369,7 @@ class NodeMoved(FactKey):
     """What moved on a node while a Pod (or a node: `node/NAME`) connected to one address several times.
 
     Value: `{"attempts": [value of Connect], "rules": [{"source", "table", "chain", "rule", "packets"}], "counters":
-    {name: number}}`. `source` is `nft`, `iptables` or `iptables-legacy` (`ip6tables…` for IPv6); a chain's policy stands
+    {name: number}}`. `source` is `nft`, `iptables` or `iptables-legacy` (`ip6tables…` for IPv6); a policy stands
     as rule `policy DROP`. Only what moved is there. `counters` are those of `/proc/net/{snmp,netstat}`
     (`TcpExt.IPReversePathFilter`) and of conntrack (`conntrack.drop`).
     """

@@ -32,7 +32,7 @@ QUESTIONS = (
     "path node/{node} pod/client:80 --allow node",
 )
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-LATEST = 3.0
+LATEST = 6.0
 """Seconds into a run; most end before that by themselves."""
 DEADLINE = 300
 

@@ -65,7 +65,7 @@ TEXTS = (
     (
         Kind.IMAGE,
         (
-            'Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox image '
+            "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox image "
             '"k8s.gcr.io/pause:3.6": failed to pull image "k8s.gcr.io/pause:3.6": failed to pull and unpack image '
             '"k8s.gcr.io/pause:3.6": '
             'failed to resolve reference: failed to do request: Head "https://k8s.gcr.io/v2/": dial tcp 1.2.3.4:443: '

@@ -93,7 +93,7 @@ NFT = """table inet guard {
         ("tcp dport 8080 drop", True),
         ("tcp dport { 22, 8080 } counter packets 3 bytes 180 drop", True),
         ("tcp dport 23 reject", False),
-        ("ip saddr @blocked log prefix \"no \" drop comment \"a drop\"", True),
+        ('ip saddr @blocked log prefix "no " drop comment "a drop"', True),
         ("ip saddr != @blocked drop", False),
         ("ct state established,related accept", False),
         ("ct state invalid drop", False),
