@@ -29,7 +29,7 @@ CONNTRACK_FULL = Cause(
     apart="With colliding source ports of SNAT the table is far from full, and insert_failed rises.",
     mend="Raise net.netfilter.nf_conntrack_max (kube-proxy: conntrack.maxPerCore), and find what opens so many.",
     explains=(
-        *("egress-firewall", "egress-masquerade-missing", "overlay-port-blocked", "srcdst-check"),
+        *("egress-firewall", "egress-masquerade-missing", "overlay-port-blocked"),
         *("service-name-unresolved", "api-vip-not-programmed", "kubelet-10250-blocked"),
     ),
 )

@@ -27,7 +27,7 @@ BRIDGE_DOWN = Cause(
     symptom="Every Pod of one node is unreachable and reaches nothing, while the node itself is Ready.",
     apart="A single Pod that is cut off has a detached link; with a missing route, Pods of one node reach each other.",
     mend="Switch the bridge on, or give it its address back; if that does not last, restart the Pod network's agent.",
-    explains=(*LOST, "veth-detached", "static-arp-stale", "overlay-port-blocked", "node-route-missing", "srcdst-check"),
+    explains=(*LOST, "veth-detached", "static-arp-stale", "overlay-port-blocked", "node-route-missing"),
 )
 
 
@@ -89,7 +89,7 @@ VETH_DETACHED = Cause(
     symptom="One Pod is cut off although it is Running; other Pods of the same node are well.",
     apart="A bridge that is down cuts off all Pods of the node; a policy shows in the API.",
     mend="Make the Pod again; until then put its link back.",
-    explains=(*LOST, "overlay-port-blocked", "srcdst-check", "static-arp-stale"),
+    explains=(*LOST, "overlay-port-blocked", "static-arp-stale"),
 )
 
 
@@ -192,7 +192,7 @@ STATIC_ARP = Cause(
     symptom="A Pod has an address and reaches nothing, often after systemd-udev changed MACs of links.",
     apart="A detached link shows on the node; here only the Pod's own neighbour table is wrong.",
     mend="Keep udev from changing MACs of Pods' links (MACAddressPolicy=none), and make the Pod again.",
-    explains=(*LOST, "overlay-port-blocked", "srcdst-check"),
+    explains=(*LOST, "overlay-port-blocked"),
 )
 
 

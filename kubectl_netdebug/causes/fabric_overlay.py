@@ -127,8 +127,9 @@ PORT_BLOCKED = Cause(
     means="Pods of these nodes cannot reach each other: their packets travel inside UDP {port}, which does not arrive.",
     symptom="Same node works, across nodes times out, for every Pod and port; the nodes themselves reach each other.",
     apart="With a missing route nothing leaves encapsulated; a policy lets nodes and some Pods through.",
-    mend="Admit UDP {port} between all nodes, in the nodes' own filters and in the cloud's security groups.",
-    explains=(*LOST, "foreign-iptables-drop", "foreign-nft-drop", "srcdst-check", "overlay-mtu"),
+    mend="Admit the UDP port of the overlay (8472 with flannel) between all nodes, in the nodes' own filters and in "
+    "the cloud's security groups.",
+    explains=(*LOST, "foreign-iptables-drop", "foreign-nft-drop", "overlay-mtu"),
 )
 
 

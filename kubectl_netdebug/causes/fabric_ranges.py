@@ -171,7 +171,7 @@ CLOUD_ROUTE = Cause(
     symptom="A new node's Pods are isolated; the node carries the taint network-unavailable.",
     apart="Where the Pod network writes routes on the nodes themselves, the cloud's routes do not matter.",
     mend="Mend the route controller's rights or the route table's quota; it tries again by itself.",
-    explains=(*LOST, "node-route-missing", "overlay-port-blocked", "srcdst-check"),
+    explains=(*LOST, "node-route-missing", "overlay-port-blocked"),
 )
 
 

@@ -32,7 +32,7 @@ ROUTE_MISSING = Cause(
     symptom="Pods of one node are unreachable from another node, or from all; on the same node all is well.",
     apart="With a blocked tunnel port the packets do leave encapsulated; with a policy, the node itself gets through.",
     mend="Restart the Pod network's agent on the node, which writes its routes; until then add the route by hand.",
-    explains=(*LOST, "overlay-port-blocked", "srcdst-check"),
+    explains=(*LOST, "overlay-port-blocked"),
 )
 
 
@@ -71,15 +71,16 @@ ROUTE_WRONG = Cause(
     symptom="Pods of one node are unreachable from another; often after a node was replaced or changed its address.",
     apart="A missing route sends them to the default gateway; here a route of their own takes them.",
     mend="Restart the Pod network's agent on the node; until then replace the route by hand.",
-    explains=(*LOST, "overlay-port-blocked", "srcdst-check"),
+    explains=(*LOST, "overlay-port-blocked"),
 )
 
 
 @explains(Hop.FABRIC, ROUTE_WRONG, When.ALWAYS)
 def route_wrong(look: Look, asked: Question) -> Finding | None:
     """The route refuses, or its gateway is not the far node while the gateways of the other routes are their nodes."""
-    nodes = nodes_by_name(look)
-    for way in directions(look, asked):
+    ways = directions(look, asked)
+    nodes = nodes_by_name(look) if ways else {}
+    for way in ways:
         plain = way.machine.plainly(way.target)
         route, network = plain.route, way.range
         if route is None or network is None or (route.default and not plain.refused):

@@ -125,6 +125,8 @@ def lost_across(look: Look, asked: Question) -> tuple[Trouble, ...]:
 
 def directions(look: Look, asked: Question) -> tuple[Direction, ...]:
     """Both ways of every failed connection between nodes; of a node that was asked about, the ways to all others."""
+    if asked.flow is not FlowName.NODE and not lost_across(look, asked):
+        return ()
     nodes = nodes_by_name(look)
     if asked.flow is FlowName.NODE:
         return _from_node(look, asked.node, nodes)

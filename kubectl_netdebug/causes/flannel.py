@@ -11,6 +11,7 @@ from dataclasses import replace
 from kubectl_netdebug.causes import asks
 from kubectl_netdebug.causes.cni_agent import Agent, agent_on, agents, state_of
 from kubectl_netdebug.causes.cni_view import CONSEQUENCES, complaints, stuck
+from kubectl_netdebug.causes.concerned import troubles
 from kubectl_netdebug.causes.node_asks import node_files, node_text
 from kubectl_netdebug.causes.registry import explains
 from kubectl_netdebug.model.command import Command, Fix, Risk, kubectl, patch
@@ -132,6 +133,8 @@ MISMATCH = Cause(
 def netconf_mismatch(look: Look, asked: Question) -> Finding | None:
     """The ConfigMap against what kube-controller-manager gave the nodes."""
     if asked.flow not in (FlowName.NODE, FlowName.POD_TO_POD, FlowName.SERVICE):
+        return None
+    if asked.flow is not FlowName.NODE and not troubles(look, asked):
         return None
     for agent in (agent for agent in agents(look) if agent.flannel):
         namespace = agent.at.namespace

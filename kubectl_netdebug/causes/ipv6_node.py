@@ -36,10 +36,10 @@ FORWARDING_OFF = Cause(
 @explains(Hop.NODE_KERNEL, FORWARDING_OFF, When.ALWAYS)
 def forwarding_off(look: Look, asked: Question) -> Finding | None:
     """The setting is 0 on a node that lost IPv6 connections of Pods, or that was asked about and has IPv6 Pods."""
-    nodes = nodes_by_name(look)
     lost = [t for t in troubles(look, asked) if t.attempt.outcome.lost and ":" in t.address]
     if asked.flow is not FlowName.NODE and not lost:
         return None
+    nodes = nodes_by_name(look)
     concerned = [n for n in nodes_concerned(look, asked) if n in nodes]
     wanted = [n for n in concerned if any(":" in r for r in nodes[n].pod_cidrs)]
     settings = look.all_known([sysctls(n, FORWARDING) for n in wanted])

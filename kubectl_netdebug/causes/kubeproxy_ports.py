@@ -92,7 +92,7 @@ LIMITED = Cause(
     apart="A firewall drops it for some clients on the same address; here the node's own rules leave the address out.",
     mend="Use an address that is served, or list the range of the other one in nodePortAddresses (the nftables mode "
     "serves the node's primary address alone by default).",
-    explains=("dest-port-closed", "dest-host-down", "egress-firewall"),
+    explains=("dest-port-closed", "egress-firewall"),
 )
 
 
@@ -153,7 +153,7 @@ LOOPBACK = Cause(
     symptom="`curl 127.0.0.1:NODEPORT` on a node fails, often since kube-proxy's mode was changed to nftables.",
     apart="Where the node's own address fails as well, the Service or its backends are at fault.",
     mend="Use the node's address, or better the Service's name.",
-    explains=("dest-port-closed", "dest-host-down", "egress-firewall"),
+    explains=("dest-port-closed", "egress-firewall"),
 )
 
 

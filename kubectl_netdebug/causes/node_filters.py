@@ -17,7 +17,7 @@ from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.model.step import When
 
 _CONSEQUENCES = (
-    *("egress-firewall", "egress-masquerade-missing", "overlay-port-blocked", "srcdst-check", "dest-port-closed"),
+    *("egress-firewall", "egress-masquerade-missing", "dest-port-closed"),
     *("kubelet-10250-blocked", "api-vip-not-programmed", "service-name-unresolved"),
 )
 

@@ -41,7 +41,7 @@ IP_FORWARD = Cause(
     apart="A FORWARD chain that drops shows in the rules; here nothing is dropped by a rule.",
     mend="Set it to 1, and keep it so with a file in /etc/sysctl.d; a hardening script may have set it.",
     explains=(
-        *("egress-firewall", "egress-masquerade-missing", "overlay-port-blocked", "srcdst-check"),
+        *("egress-firewall", "egress-masquerade-missing", "overlay-port-blocked"),
         *("service-name-unresolved", "api-vip-not-programmed"),
     ),
 )

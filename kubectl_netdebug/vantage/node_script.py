@@ -69,7 +69,7 @@ done
 true"""
 """`net.proxy_process` reads it."""
 
-_CNI_CONF = r"""cd /proc/1/root/ 2>/dev/null || return 1
+_CNI_CONF = r"""cd /proc/1/root 2>/dev/null || return 1
 for d in etc/cni/net.d var/lib/rancher/*/agent/etc/cni/net.d; do
   [ -d "$d" ] && ls "$d" 2>/dev/null | head -n 50 | sed "s#^#file /$d/#"
 done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import tempfile
 import time
@@ -18,6 +19,7 @@ from tests.faults.app import manifests
 from tests.faults.case import Case, Expect, Variant, draw, fill
 from tests.faults.laboratory import Lab, StepFailed
 from tests.lab.laboratory.ingress import gateway_definitions
+from tests.lab.laboratory.paths import Home
 
 LEAVING_SECONDS = 10.0
 """How long a Pod that was deleted may take to be gone."""
@@ -253,11 +255,17 @@ def _heal(lab: Lab, case: Case, names: Mapping[str, str], result: Mapping[str, A
 
 def _keep(file: Path, case: Case, expect: Expect, recordings: Path) -> None:
     """Stores the recording with what it is and what it must lead to."""
-    recording = Recording.from_bytes(file.read_bytes())
+    recording = Recording.from_bytes(_without_paths(file.read_bytes()))
     about = {"id": case.id, "row": case.row, "kind": case.kind, "title": case.title, "expect": asdict(expect)}
     about["expect"]["also"] = list(expect.also)
     recordings.mkdir(parents=True, exist_ok=True)
     (recordings / f"{case.id}.json.gz").write_bytes(replace(recording, case=about).to_bytes())
+
+
+def _without_paths(data: bytes) -> bytes:
+    """A recording without the laboratory's own folder, which stands in command lines of the cluster's programs."""
+    content = gzip.decompress(data).replace(str(Home.find().root).encode(), b"/opt/netlab")
+    return gzip.compress(content, mtime=0)
 
 
 def _filled(expect: Expect, names: Mapping[str, str]) -> Expect:
