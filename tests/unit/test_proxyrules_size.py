@@ -20,12 +20,13 @@ SERVICES = 10_000
 ROOT = Path(__file__).parent.parent.parent
 
 MEASURE = """
-import json, resource, sys, time
+import json, sys, time
 from kubectl_netdebug.net import proxy_iptables, proxy_nft
 from kubectl_netdebug.net.iptables import read_saved
 from kubectl_netdebug.net.nftables import read_ruleset
 from kubectl_netdebug.net.proxy_reduce import reduce_iptables, reduce_nft
 from tests.unit import rulesets
+from tests.unit.memory import peak
 
 path, mode = sys.argv[1:]
 port = rulesets.service(4710)
@@ -41,8 +42,7 @@ with open(path) as lines:
         rules = proxy_nft.port_rules(read_ruleset(reduce_nft(lines, (port,))), port)
 seconds = time.process_time() - begin
 found = [t.place for t in rules.ways[0].targets]
-print(json.dumps({"seconds": seconds, "words": words, "found": found,
-                  "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+print(json.dumps({"seconds": seconds, "words": words, "found": found, "bytes": peak()}))
 """
 
 
