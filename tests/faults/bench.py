@@ -1,7 +1,8 @@
 """`make bench`: runs the cases on the cluster that is up, or on each kind of cluster with MATRIX=1.
 
 Environment: CASES (globs over ids, separated by spaces), CASES_FROM (folder of cases outside the repository; nothing is
-written then), SEED, NAME (the cluster, default netlab), MATRIX=1, JOBS (cases side by side, default 3).
+written then), SEED, NAME (the cluster, default netlab), MATRIX=1, JOBS (cases side by side, default 3), MISSING=1 (only
+cases that have no right result yet on the kind of cluster). Every result is stored as soon as it is there.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class Plan:
     own: bool
     """The repository's own cases, all or some: results and recordings are kept."""
     jobs: int
+    missing: bool
+    """Only what has no right result yet."""
 
 
 def main() -> int:
@@ -45,7 +48,7 @@ def main() -> int:
     if not cases:
         print(f"no case in {folder} matches {' '.join(wanted)!r}", file=sys.stderr)
         return 2
-    plan = Plan(cases, seed, folder == FOLDER, int(os.environ.get("JOBS") or 3))
+    plan = Plan(cases, seed, folder == FOLDER, int(os.environ.get("JOBS") or 3), bool(os.environ.get("MISSING")))
     print(f"seed {seed}, {len(cases)} cases", flush=True)
     try:
         outcomes = _matrix(plan) if os.environ.get("MATRIX") else run_on(Lab(os.environ.get("NAME") or "netlab"), plan)
@@ -76,11 +79,15 @@ def run_on(lab: Lab, plan: Plan) -> list[Outcome]:
     variant = lab.variant()
     began = time.monotonic()
     fitting = [case for case in plan.cases if case.runs_on(variant)]
+    if plan.missing:
+        right = board.right_on(variant)
+        fitting = [case for case in fitting if case.id not in right]
     print(f"{variant}: {len(fitting)} of {len(plan.cases)} cases", flush=True)
     outcomes = _run_all(lab, variant, fitting, plan)
-    print(f"{variant}: {time.monotonic() - began:.0f} s", flush=True)
+    seconds = round(time.monotonic() - began)
+    print(f"{variant}: {seconds} s", flush=True)
     if plan.own:
-        board.store(variant, outcomes, plan.seed, lab.version(), round(time.monotonic() - began))
+        board.store_run(variant, lab.version(), len(outcomes), seconds)
     return outcomes
 
 
@@ -92,6 +99,8 @@ def _run_all(lab: Lab, variant: Variant, cases: list[Case], plan: Plan) -> list[
         outcome = execute(lab, case, variant, plan.seed, _recordings_for(case, variant, plan))
         with printing:
             print(line(outcome), flush=True)
+            if plan.own:
+                board.store(variant, outcome, plan.seed)
         return outcome
 
     alone = [case for case in cases if case.touches != "namespace"]

@@ -29,15 +29,34 @@ COLUMNS = (
 NOT_INJECTED = Path(__file__).parent / "not-injected.yaml"
 
 
-def store(variant: Variant, outcomes: list[Outcome], seed: int, kubernetes: str, seconds: int) -> None:
-    """Merges results into the data, each case with its date, and draws the page anew."""
-    today = datetime.now(UTC).date().isoformat()
+def store(variant: Variant, outcome: Outcome, seed: int) -> None:
+    """Puts one result into the data, with its date, and draws the page anew."""
+    with _changed() as data:
+        cases = _board(data, variant)["cases"]
+        cases[outcome.id] = {**asdict(outcome), "date": _today(), "seed": seed}
+
+
+def store_run(variant: Variant, kubernetes: str, ran: int, seconds: int) -> None:
+    """Says of the run that just ended when it was, against what, and how long it took."""
     versions = {"kubectl-netdebug": __version__, "kubernetes": kubernetes}
     with _changed() as data:
-        board = data.setdefault("variants", {}).setdefault(str(variant), {"cases": {}})
-        board.update({"date": today, "versions": versions, "seconds": seconds, "ran": len(outcomes)})
-        for outcome in outcomes:
-            board["cases"][outcome.id] = {**asdict(outcome), "date": today, "seed": seed}
+        _board(data, variant).update({"versions": versions, "seconds": seconds, "ran": ran})
+
+
+def right_on(variant: Variant) -> frozenset[str]:
+    """Ids of the cases whose last result on this kind of cluster is right, healing included."""
+    cases = _load().get("variants", {}).get(str(variant), {}).get("cases", {})
+    return frozenset(name for name, case in cases.items() if case["ok"] and case["healed"] is not False)
+
+
+def _board(data: dict[str, Any], variant: Variant) -> dict[str, Any]:
+    board: dict[str, Any] = data.setdefault("variants", {}).setdefault(str(variant), {"cases": {}, "versions": {}})
+    board["date"] = _today()
+    return board
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
 
 
 @contextlib.contextmanager
@@ -64,13 +83,13 @@ def _load() -> dict[str, Any]:
 def store_performance(rows: list[dict[str, Any]]) -> None:
     """Replaces the measured budgets."""
     with _changed() as data:
-        data["performance"] = {"date": datetime.now(UTC).date().isoformat(), "rows": rows}
+        data["performance"] = {"date": _today(), "rows": rows}
 
 
 def store_kills(counts: Mapping[str, Any]) -> None:
     """Replaces the counts of runs that were killed."""
     with _changed() as data:
-        data["kills"] = {"date": datetime.now(UTC).date().isoformat(), **counts}
+        data["kills"] = {"date": _today(), **counts}
 
 
 def page(data: Mapping[str, Any]) -> str:
@@ -152,7 +171,7 @@ def _performance(data: Mapping[str, Any]) -> list[str]:
 def _cases(boards: Mapping[str, Any]) -> list[str]:
     lines = []
     for variant, board in boards.items():
-        versions = ", ".join(f"{k} {v}" for k, v in sorted(board["versions"].items()))
+        versions = ", ".join(f"{k} {v}" for k, v in sorted(board["versions"].items())) or "still running"
         lines += [f"## {variant} ({board['date']}, {versions})", ""]
         lines += ["| case | kind | right | got | seconds | reads | probes | fix |", "|---|---|---|---|---|---|---|---|"]
         for case in sorted(board["cases"].values(), key=lambda c: (c["row"], c["kind"] != "fault", c["id"])):
