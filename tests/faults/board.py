@@ -30,7 +30,7 @@ NOT_INJECTED = Path(__file__).parent / "not-injected.yaml"
 
 
 def store(variant: Variant, outcome: Outcome, seed: int) -> None:
-    """Puts one result into the data, with its date, and draws the page anew."""
+    """Puts one result into the data, with its date; `draw` then takes seconds, so it is for the end of a run."""
     with _changed() as data:
         cases = _board(data, variant)["cases"]
         cases[outcome.id] = {**asdict(outcome), "date": _today(), "seed": seed}
@@ -41,6 +41,7 @@ def store_run(variant: Variant, kubernetes: str, ran: int, seconds: int) -> None
     versions = {"kubectl-netdebug": __version__, "kubernetes": kubernetes}
     with _changed() as data:
         _board(data, variant).update({"versions": versions, "seconds": seconds, "ran": ran})
+    draw()
 
 
 def right_on(variant: Variant) -> frozenset[str]:
@@ -50,7 +51,7 @@ def right_on(variant: Variant) -> frozenset[str]:
 
 
 def _board(data: dict[str, Any], variant: Variant) -> dict[str, Any]:
-    board: dict[str, Any] = data.setdefault("variants", {}).setdefault(str(variant), {"cases": {}, "versions": {}})
+    board: dict[str, Any] = data.setdefault("variants", {}).setdefault(str(variant), {"cases": {}})
     board["date"] = _today()
     return board
 
@@ -66,13 +67,12 @@ def _changed() -> Iterator[dict[str, Any]]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         data = _load()
         yield data
-        save(data)
+        DATA.write_text(json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
-def save(data: Mapping[str, Any]) -> None:
-    """Writes data and page."""
-    DATA.write_text(json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-    PAGE.write_text(page(data))
+def draw() -> None:
+    """Writes the page from the data."""
+    PAGE.write_text(page(_load()))
 
 
 def _load() -> dict[str, Any]:
@@ -84,12 +84,14 @@ def store_performance(rows: list[dict[str, Any]]) -> None:
     """Replaces the measured budgets."""
     with _changed() as data:
         data["performance"] = {"date": _today(), "rows": rows}
+    draw()
 
 
 def store_kills(counts: Mapping[str, Any]) -> None:
     """Replaces the counts of runs that were killed."""
     with _changed() as data:
         data["kills"] = {"date": _today(), **counts}
+    draw()
 
 
 def page(data: Mapping[str, Any]) -> str:
@@ -171,7 +173,7 @@ def _performance(data: Mapping[str, Any]) -> list[str]:
 def _cases(boards: Mapping[str, Any]) -> list[str]:
     lines = []
     for variant, board in boards.items():
-        versions = ", ".join(f"{k} {v}" for k, v in sorted(board["versions"].items())) or "still running"
+        versions = ", ".join(f"{k} {v}" for k, v in sorted(board.get("versions", {}).items()))
         lines += [f"## {variant} ({board['date']}, {versions})", ""]
         lines += ["| case | kind | right | got | seconds | reads | probes | fix |", "|---|---|---|---|---|---|---|---|"]
         for case in sorted(board["cases"].values(), key=lambda c: (c["row"], c["kind"] != "fault", c["id"])):
