@@ -7,7 +7,7 @@ from kubectl_netdebug.causes.backends import client_pod
 from kubectl_netdebug.causes.outside_routes import ROUTES6_FILE
 from kubectl_netdebug.causes.outside_way import is_outside, tried_outside
 from kubectl_netdebug.causes.owners import owner_of, template_path
-from kubectl_netdebug.causes.reach import effect_on, refusing, tried
+from kubectl_netdebug.causes.reach import closed, effect_on, tried
 from kubectl_netdebug.causes.registry import explains
 from kubectl_netdebug.model.command import Fix, Risk, kubectl, patch
 from kubectl_netdebug.model.finding import Cause, Effect, Finding
@@ -38,8 +38,12 @@ SINGLE_FAMILY_APP = Cause(
 
 @explains(Hop.BACKENDS, SINGLE_FAMILY_APP)
 def single_family_app(look: Look, asked: Question) -> Finding | None:
-    """The Pod refuses by its address of one family, and what listens on the port is bound to the other."""
-    for each in refusing(look, asked):
+    """The Pod refuses by its address of one family, and what listens on the port is bound to the other.
+
+    What is bound to `::` is believed to take both, as it does unless the application says otherwise: then who refuses is
+    perhaps not this Pod at all.
+    """
+    for each in closed(look, asked):
         six = ":" in each.backend.address
         listeners = [s for s in each.on_port if not s.loopback]
         others = [s for s in listeners if (":" in s.address) is not six]
