@@ -40,8 +40,8 @@ SINGLE_FAMILY_APP = Cause(
 def single_family_app(look: Look, asked: Question) -> Finding | None:
     """The Pod refuses by its address of one family, and what listens on the port is bound to the other.
 
-    What is bound to `::` is believed to take both, as it does unless the application says otherwise: then who refuses is
-    perhaps not this Pod at all.
+    What is bound to `::` is believed to take both, unless the application says otherwise:
+    who refuses then is not this Pod.
     """
     for each in closed(look, asked):
         six = ":" in each.backend.address

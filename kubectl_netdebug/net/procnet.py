@@ -44,7 +44,9 @@ class Listener:
         return mapped or address
 
     def reachable_at(self, pod_ip: str) -> bool:
-        """Whether a connection to the Pod's own address reaches this socket."""
+        """Whether a connection to the Pod's own address reaches this socket; `::` is taken to accept IPv4 as well."""
+        if self.address == "0.0.0.0" and ":" in pod_ip:
+            return False
         return self.wildcard or self.address == pod_ip or self.address == f"::ffff:{pod_ip}"
 
     def __str__(self) -> str:
