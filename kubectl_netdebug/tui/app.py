@@ -128,7 +128,7 @@ class NetdebugApp(App[int]):
     # --- keys -------------------------------------------------------------------------------------------------------
 
     def action_interrupt(self) -> None:
-        """Ctrl+C: copies what is selected, else stops what runs; with nothing left to stop, the second time it leaves."""
+        """Ctrl+C: copies what is selected, else stops what runs; the second time it leaves."""
         selected = self.screen.get_selected_text()
         if selected:
             self.copy(selected)

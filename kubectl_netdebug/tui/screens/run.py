@@ -28,7 +28,7 @@ from kubectl_netdebug.tui.words import Line
 TICK = 0.2
 """Seconds between two looks at the clocks of what runs."""
 
-SETTLE = 0.05
+SETTLE = 0.1
 """Seconds in which what comes from the run's threads is collected and drawn together: keys come first."""
 
 WIDE = 110
@@ -219,7 +219,7 @@ class RunScreen(Page[None]):
             if self.before is not None:
                 lines = [*compare.compare_lines(self.before, state, width), (), *lines]
             lines += pages.after_lines(state, width)
-        self.query_one("#detail-words", Words).show(lines)
+        self.query_one("#detail-words", Words).show(lines, at_least=pane.size.height)
 
     @on(OptionList.OptionHighlighted, "#hops")
     def _highlighted(self) -> None:
