@@ -14,8 +14,10 @@ from textual.app import App, SystemCommand
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.keys import format_key
 from textual.screen import Screen
+from textual.theme import ThemeProvider
 
 from kubectl_netdebug.tui import clipboard, settings
+from kubectl_netdebug.tui.screens.base import Palette
 from kubectl_netdebug.tui.screens.texts import TextScreen
 from kubectl_netdebug.tui.settings import Settings
 from kubectl_netdebug.tui.words import Line, Part, labelled, padded
@@ -92,7 +94,6 @@ class NetdebugApp(App[int]):
         if screen in self.finished:
             self.finished.remove(screen)
         self.finished.append(screen)
-        self._interrupted = False
 
     def go_back(self) -> None:
         """To the screen below; from the first one, nowhere."""
@@ -133,16 +134,21 @@ class NetdebugApp(App[int]):
             self.copy(selected)
             self.screen.clear_selection()
             return
-        running = [each for each in self.opened if each in self.screen_stack]
-        if not self._interrupted and any([each.interrupt() for each in running]):  # noqa: C419 - all of them
-            self._interrupted = True
-            self.tell("Stopped. Ctrl+C again leaves.")
-            return
-        if running or self._interrupted:
+        stopped = [each for each in self.opened if each in self.screen_stack and each.interrupt()]
+        if self._interrupted and not stopped:
             self.exit(130)
             return
         self._interrupted = True
-        self.tell("Ctrl+C again leaves; q does too.")
+        self.tell("Stopped. Ctrl+C again leaves." if stopped else "Ctrl+C again leaves; q does too.")
+
+    def action_command_palette(self) -> None:
+        """All verbs, to be found by typing."""
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
+    def search_themes(self) -> None:
+        """The themes, to be found by typing."""
+        self.push_screen(Palette(providers=[ThemeProvider], placeholder="Which theme?"))
 
     async def action_quit(self) -> None:
         """Leaves at once; nothing is waited for."""

@@ -10,7 +10,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import OptionList, Static
 
-from kubectl_netdebug.tui.words import Line, harmless
+from kubectl_netdebug.tui.words import Line, harmless, width_of
 
 
 def content(lines: Iterable[Line]) -> Content:
@@ -23,15 +23,26 @@ class Words(Static):
     """Lines of styled words; the only way in which this app shows text."""
 
     def __init__(self, lines: Iterable[Line] = (), *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
-        super().__init__(content(lines), id=id, markup=False)
-        self._last: tuple[Line, ...] | None = None
+        first = tuple(lines)
+        super().__init__(content(first), id=id, markup=False)
+        self._last = first
 
-    def show(self, lines: Iterable[Line]) -> None:
-        """Draws, unless nothing has changed."""
+    def show(self, lines: Iterable[Line], *, at_least: int = 0) -> None:
+        """Draws, unless nothing has changed; `at_least` fills up with empty lines.
+
+        The screen is laid out anew only where the height changes: that costs ten times as much as drawing does.
+        """
         wanted = tuple(lines)
-        if wanted != self._last:
-            self._last = wanted
-            self.update(content(wanted))
+        wanted += ((),) * (at_least - len(wanted))
+        if wanted == self._last:
+            return
+        before, self._last = self._last, wanted
+        self.update(content(wanted), layout=_height(before, self.size.width) != _height(wanted, self.size.width))
+
+
+def _height(lines: tuple[Line, ...], width: int) -> int | tuple[Line, ...]:
+    """What the height follows from: the number of lines, or what they say where one of them has to be broken."""
+    return lines if any(width_of(line) > width for line in lines) else max(1, len(lines))
 
 
 class Rows(OptionList):

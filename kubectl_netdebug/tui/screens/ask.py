@@ -17,6 +17,7 @@ from kubectl_netdebug.cli.exits import UsageProblem
 from kubectl_netdebug.model.hop import State
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.tui.outlook import Entry, Outlook
+from kubectl_netdebug.tui.screens.base import Page
 from kubectl_netdebug.tui.screens.run import RunScreen
 from kubectl_netdebug.tui.screens.start import StartScreen
 from kubectl_netdebug.tui.triage import Answers, Need, from_message, preview
@@ -97,7 +98,7 @@ def narrowed(entries: tuple[Entry, ...], typed: str) -> list[Entry]:
     return found[:MOST]
 
 
-class AskScreen(Screen[None]):
+class AskScreen(Page[None]):
     """Asks for one need. The screens below keep what was answered there."""
 
     HELP = (
@@ -139,7 +140,7 @@ class AskScreen(Screen[None]):
         self._fill()
         self.set_interval(0.2, self._arrived)
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Wraps anew."""
         self._draw()
         self._fill()

@@ -7,13 +7,13 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.widgets import Footer, Input, OptionList
 from textual.widgets.option_list import Option
 
 from kubectl_netdebug.cli.cases import Case
 from kubectl_netdebug.engine.recording import BadRecording
 from kubectl_netdebug.tui.host import host
+from kubectl_netdebug.tui.screens.base import Page
 from kubectl_netdebug.tui.widgets import Rows, Words, content
 from kubectl_netdebug.tui.words import ACCENT, FAINT, STRONG, Line, Part, cut, harmless, padded
 
@@ -21,7 +21,7 @@ READ_AHEAD = 12
 """Titles that are read in one go between two keys."""
 
 
-class CasesScreen(Screen[None]):
+class CasesScreen(Page[None]):
     """Type to narrow the list, enter to play."""
 
     HELP = "Recordings of real clusters: injected faults, and healthy twins that look alike. Type to narrow the list."
@@ -60,7 +60,7 @@ class CasesScreen(Screen[None]):
         self._fill("")
         self.set_interval(0.05, self._read_on)
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Other widths, other rows."""
         self._fill(self.query_one(Input).value)
 

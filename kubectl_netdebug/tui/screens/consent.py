@@ -7,14 +7,14 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button
 
+from kubectl_netdebug.tui.screens.base import Dialog
 from kubectl_netdebug.tui.widgets import Words
 from kubectl_netdebug.tui.words import FAINT, STRONG, Line, Part, sanitised_lines
 
 
-class ConsentScreen(ModalScreen[bool]):
+class ConsentScreen(Dialog[bool]):
     """Yes or no; Esc is no."""
 
     HELP = "y allows it for this run, n goes on without. Nothing is made before you say yes."
@@ -40,7 +40,7 @@ class ConsentScreen(ModalScreen[bool]):
         self._draw()
         self.query_one("#no", Button).focus()
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Wraps anew."""
         self._draw()
 

@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Footer, OptionList
 from textual.widgets.option_list import Option
 
@@ -19,6 +18,7 @@ from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.tui import chain, compare, detail, pages, rows, tables
 from kubectl_netdebug.tui.host import host
 from kubectl_netdebug.tui.run import Backing, Run
+from kubectl_netdebug.tui.screens.base import Page
 from kubectl_netdebug.tui.screens.consent import ConsentScreen
 from kubectl_netdebug.tui.screens.texts import TextScreen
 from kubectl_netdebug.tui.state import RunState, Stage
@@ -28,7 +28,7 @@ from kubectl_netdebug.tui.words import Line
 TICK = 0.2
 """Seconds between two looks at the clocks of what runs."""
 
-SETTLE = 0.05
+SETTLE = 0.1
 """Seconds in which what comes from the run's threads is collected and drawn together: keys come first."""
 
 WIDE = 110
@@ -54,7 +54,7 @@ class Reply:
         return self._yes
 
 
-class RunScreen(Screen[None]):
+class RunScreen(Page[None]):
     """One question and its runs."""
 
     HELP = (
@@ -125,7 +125,7 @@ class RunScreen(Screen[None]):
         self.run.start()
         self.set_interval(TICK, self._tick)
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Everything is wrapped anew."""
         self.set_class(self.size.width >= WIDE, "wide")
         self.set_class(self.size.height < 30, "low")
@@ -219,7 +219,7 @@ class RunScreen(Screen[None]):
             if self.before is not None:
                 lines = [*compare.compare_lines(self.before, state, width), (), *lines]
             lines += pages.after_lines(state, width)
-        self.query_one("#detail-words", Words).show(lines)
+        self.query_one("#detail-words", Words).show(lines, at_least=pane.size.height)
 
     @on(OptionList.OptionHighlighted, "#hops")
     def _highlighted(self) -> None:
@@ -261,11 +261,11 @@ class RunScreen(Screen[None]):
         self.app.push_screen(ConsentScreen(event.text), answered)
 
     def interrupt(self) -> bool:
-        """Stops the run; False where nothing runs."""
-        running = not self.run.snapshot().is_over
+        """Stops the run; False where nothing runs that was not stopped before."""
+        state = self.run.snapshot()
         self.run.stop()
         self._release()
-        return running
+        return not state.is_over and not state.stopped
 
     def _release(self) -> None:
         for reply in self._pending:

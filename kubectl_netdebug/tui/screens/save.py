@@ -10,12 +10,12 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
 from kubectl_netdebug.tui.host import host
 from kubectl_netdebug.tui.run import Run
+from kubectl_netdebug.tui.screens.base import Dialog
 from kubectl_netdebug.tui.widgets import Rows, Words, content
 from kubectl_netdebug.tui.words import FAINT, STRONG, Line, Part
 
@@ -26,7 +26,7 @@ FORMS = (
 )
 
 
-class SaveScreen(ModalScreen[None]):
+class SaveScreen(Dialog[None]):
     """Which form, then which file."""
 
     HELP = "Choose a form; the file is written into the folder where you stand, unless you type another name."

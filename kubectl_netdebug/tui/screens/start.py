@@ -10,7 +10,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Footer, OptionList
 from textual.widgets.option_list import Option
 
@@ -19,6 +18,7 @@ from kubectl_netdebug.model.hop import State
 from kubectl_netdebug.tui.desk import Desk
 from kubectl_netdebug.tui.host import host
 from kubectl_netdebug.tui.outlook import Outlook
+from kubectl_netdebug.tui.screens.base import Page
 from kubectl_netdebug.tui.triage import SITUATIONS, Answers
 from kubectl_netdebug.tui.widgets import Rows, Words, content
 from kubectl_netdebug.tui.words import ACCENT, FAINT, STATE_STYLES, STRONG, Line, Part, cut, harmless, padded
@@ -50,7 +50,7 @@ def outlook_lines(outlook: Outlook | None, width: int) -> list[Line]:
     return lines
 
 
-class StartScreen(Screen[None]):
+class StartScreen(Page[None]):
     """Choose by number, or go straight to what looks broken."""
 
     HELP = (
@@ -94,7 +94,7 @@ class StartScreen(Screen[None]):
         rows.focus()
         self.action_look()
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Wraps anew."""
         self._draw()
 

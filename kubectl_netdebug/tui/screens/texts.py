@@ -7,15 +7,15 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 from textual.widgets import Footer
 
 from kubectl_netdebug.tui.host import host
+from kubectl_netdebug.tui.screens.base import Dialog
 from kubectl_netdebug.tui.widgets import Pane, Words
 from kubectl_netdebug.tui.words import ACCENT, Line, Part, cut
 
 
-class TextScreen(ModalScreen[None]):
+class TextScreen(Dialog[None]):
     """Shows lines, made for the width that there is; any way back closes it."""
 
     HELP = "Arrows, j and k scroll; Esc goes back."
@@ -41,7 +41,7 @@ class TextScreen(ModalScreen[None]):
         self.query_one(Pane).focus()
         self._draw()
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Wraps anew."""
         self._draw()
 
