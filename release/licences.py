@@ -46,7 +46,10 @@ def of_python() -> Path:
 
 def of_system_library(library: Path) -> list[Path]:
     """The licence of a library that belongs to a package of this system: Debian's or Red Hat's kind."""
-    for ask, place in ((["dpkg", "-S"], "/usr/share/doc/{}"), (["rpm", "-qf", "--qf", "%{NAME}"], "/usr/share/licenses/{}")):
+    for ask, place in (
+        (["dpkg", "-S"], "/usr/share/doc/{}"),
+        (["rpm", "-qf", "--qf", "%{NAME}"], "/usr/share/licenses/{}"),
+    ):
         if not shutil.which(ask[0]):
             continue
         for path in (library, library.resolve(), Path("/usr", *library.resolve().parts[1:])):
