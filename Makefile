@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 PYTHON_DEV = .venv/bin/python
 
-.PHONY: help test lab-test bench kills perf docs pictures lint format venv
+.PHONY: help test lab-test bench kills perf docs pictures lint format venv new-cause wheel archive krew-test
 
 help:
 	@echo 'make test      everything that needs no cluster and no root: linters, types, layers, tests'
@@ -13,7 +13,10 @@ help:
 	@echo '               CASES=ids CASES_FROM=file MATRIX=variants SEED=number NAME=name'
 	@echo 'make kills     ends runs that look at nodes at random instants, on the cluster NAME that is up; RUNS=number'
 	@echo 'make perf      measures the budgets: start, reads, memory against the size of a cluster'
-	@echo 'make docs      writes docs/causes/ from the catalogue'
+	@echo 'make docs      writes what is made from the catalogue: docs/causes/, docs/catalogue.md and the like'
+	@echo 'make new-cause CODE=code [FAMILY=module] [HOP=hop]  begins a cause: its words, its function, a fault, a twin'
+	@echo 'make wheel     wheel and sdist in dist/;  make archive: the self-contained archive for this platform'
+	@echo 'make krew-test installs, upgrades and removes the archive with a real krew (needs Go)'
 	@echo 'make pictures  takes the pictures of the app for docs/screens'
 	@echo 'make lint      linters, types and layers alone'
 	@echo 'make format    formats the code'
@@ -52,3 +55,15 @@ docs: venv
 
 pictures: venv
 	@$(PYTHON_DEV) -m tests.tui.pictures
+
+new-cause: venv
+	@$(PYTHON_DEV) -m tests.newcause '$(CODE)' '$(FAMILY)' '$(HOP)'
+
+wheel: venv
+	@$(PYTHON_DEV) -m release wheel
+
+archive: venv
+	@$(PYTHON_DEV) -m release archive
+
+krew-test: venv
+	@$(PYTHON_DEV) -m pytest -q -rs -n 0 tests/release

@@ -12,6 +12,7 @@ import yaml
 from kubectl_netdebug.causes.catalogue import by_code, explanations
 from kubectl_netdebug.model.finding import Cause
 from tests import docs
+from tests.contract.repository import ROOT
 from tests.faults.case import FOLDER, KINDS, load
 
 CATALOGUE = by_code()
@@ -97,6 +98,43 @@ def test_every_cause_is_injected_or_says_why_not() -> None:
     strangers = {code: str(excused[code]) for code in excused.keys() - CATALOGUE.keys()}
     assert [code for code, reason in strangers.items() if not reason.startswith("no cause: ")] == [], "no such cause"
     assert [code for code, reason in excused.items() if len(str(reason)) < 10] == []
+
+
+UNFILLED = "TO" + "DO"
+OWED = FOLDER.parent / "owed.yaml"
+
+
+def test_nothing_of_a_scaffold_is_left_unfilled() -> None:
+    families = sorted((ROOT / "kubectl_netdebug" / "causes").glob("*.py"))
+    left = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in (*families, *sorted(FOLDER.glob("*.yaml")))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if UNFILLED in line
+    ]
+
+    assert left == [], "begun by make new-cause and not finished"
+
+
+def test_every_injected_cause_has_a_twin_or_a_look_alike() -> None:
+    cases = load()
+    injected = {case.expect.code for case in cases if case.kind == "fault" and case.expect.code}
+    quiet = {case.row for case in cases if case.kind != "fault"}
+    owed = set(yaml.safe_load(OWED.read_text())["twin"])
+
+    assert sorted(injected - quiet - owed) == [], "no case of kind twin or look-alike has it as its row"
+    assert sorted(owed & quiet) == [], f"has one now: take it out of {OWED.name}"
+    assert sorted(owed - CATALOGUE.keys()) == []
+
+
+def test_every_injected_cause_has_a_recording() -> None:
+    faults = {case.id: case.expect.code for case in load() if case.kind == "fault" and case.expect.code}
+    recorded = {code for name, code in faults.items() if (ROOT / "tests" / "cases" / f"{name}.json.gz").exists()}
+    owed = set(yaml.safe_load(OWED.read_text())["recording"])
+
+    # A code may be recorded and still stand there: recordings come from benches that run beside other work.
+    assert sorted(set(faults.values()) - recorded - owed) == [], "run its fault on the laboratory: make bench CASES=…"
+    assert sorted(owed - CATALOGUE.keys()) == []
 
 
 def test_cases_name_causes_that_exist() -> None:
