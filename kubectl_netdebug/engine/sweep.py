@@ -15,7 +15,7 @@ from kubectl_netdebug.causes import asks
 from kubectl_netdebug.engine.lists import EVERYWHERE, Lists
 from kubectl_netdebug.engine.run import Diagnosis, Engine
 from kubectl_netdebug.engine.source import Nothing
-from kubectl_netdebug.flows.sweep import About, Subject, leaves_a_question, sweep_flow
+from kubectl_netdebug.flows.sweep import About, Subject, evidently_well, leaves_a_question, sweep_flow
 from kubectl_netdebug.model.facts import Answer, FactKey, Known, MayProbe, Now, Object, Objects, Price, Unknown, Why
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.slices import SERVICE_LABEL
@@ -87,6 +87,10 @@ class Sweep:
             Objects(asks.SLICES, asked.namespace, labels=f"{SERVICE_LABEL}={asked.service}"),
         )
         known = {key: answer for key in keys if (answer := self.lists.answer(key)) is not None}
+        service, slices = (known.get(key) for key in keys)
+        if isinstance(service, Known) and isinstance(slices, Known):
+            if service.value and evidently_well(service.value, slices.value["items"]):
+                return False
         return leaves_a_question(Look(known), asked)
 
     def _run(self, engines: list[Engine]) -> None:

@@ -6,10 +6,11 @@ causes behind those: a cause that explains why a connection fails says nothing w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
+from typing import Any
 
 from kubectl_netdebug.causes import asks
 from kubectl_netdebug.causes.api_extensions import unavailable_apis
@@ -21,6 +22,7 @@ from kubectl_netdebug.causes.webhook import failing_webhooks
 from kubectl_netdebug.flows import api, front_steps, names, node, service
 from kubectl_netdebug.model.hop import Hop, Outcome, State, failed, passed, skipped, warned
 from kubectl_netdebug.model.look import Look, Suspended, Unestablished
+from kubectl_netdebug.model.objects import tree
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.model.step import Explanation, Flow, Step, When
 from kubectl_netdebug.net.address import is_address
@@ -146,6 +148,37 @@ _AS_WRITTEN: dict[About, tuple[str, ...]] = {
 """Functions whose hops are not judged here and that need nothing but what is written."""
 
 _AS_WRITTEN_HOPS = frozenset({Hop.NAME, Hop.ADDRESS})
+
+
+def evidently_well(service: Mapping[str, Any], slices: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether raw objects show at a glance what nearly all Services are: every endpoint ready, on every port.
+
+    Anything out of the ordinary is not evident and is left to `leaves_a_question`. It reads no views, because making
+    them for tens of thousands of endpoints would cost most of a scan.
+    """
+    spec = service.get("spec")
+    if not isinstance(spec, Mapping) or not spec.get("selector") or spec.get("type") == "ExternalName":
+        return False
+    wanted = _port_names(spec.get("ports"))
+    listed = False
+    for each in slices:
+        endpoints = each.get("endpoints")
+        if not wanted or _port_names(each.get("ports")) != wanted or not isinstance(endpoints, list):
+            return False
+        if each.get("addressType") not in (spec.get("ipFamilies") or ()):
+            return False
+        for endpoint in endpoints:
+            if not endpoint.get("addresses") or (endpoint.get("conditions") or {}).get("ready") is not True:
+                return False
+            listed = True
+    return listed
+
+
+def _port_names(ports: Any) -> set[tuple[str, str]]:
+    """The names and protocols that tie a slice's ports to a Service's."""
+    if not isinstance(ports, list):
+        return set()
+    return {(tree.text(port, "name"), tree.text(port, "protocol") or "TCP") for port in ports}
 
 
 def leaves_a_question(look: Look, asked: Question) -> bool:
