@@ -32,6 +32,9 @@ FORMATS = ("text", "wide", "json", "yaml", "markdown")
 SCAN_FORMATS = ("junit", "sarif")
 """Formats that a scan alone can be written in."""
 
+REDACTING = ("service", "path", "dns", "api", "node", "replay")
+"""Commands whose result can be shown without names."""
+
 
 class Parser(argparse.ArgumentParser):
     """Says problems as exceptions instead of leaving the program."""
@@ -113,6 +116,8 @@ def _checked(args: argparse.Namespace) -> argparse.Namespace:
     form = getattr(args, "output", "text")
     if form in SCAN_FORMATS and args.command != "scan":
         raise UsageProblem(f"-o {form} is for scan alone. See: kubectl netdebug --help")
+    if getattr(args, "redact", False) and args.command not in REDACTING:
+        raise UsageProblem(f"--redact goes with: {', '.join(REDACTING)}")
     return args
 
 
@@ -150,6 +155,7 @@ def _shared_flags(formats: tuple[str, ...] = FORMATS) -> Parser:
     ours.add_argument("--node-image", metavar="IMAGE", help="image of the Pod on a node; $NETDEBUG_NODE_IMAGE")
     ours.add_argument("--timeout", type=_duration, metavar="TIME", help="for the whole run; default 60s")
     ours.add_argument("--record", metavar="FILE", help="write the facts of this run, for replay and bug reports")
+    ours.add_argument("--redact", action="store_true", help="masks for names and addresses, shown and recorded")
     ours.add_argument("-o", "--output", choices=formats, metavar="FORMAT", help=", ".join(formats))
     ours.add_argument("--plain", action="store_true", help="without a command: ask in plain lines")
     ours.add_argument("--no-color", action="store_true", help="no colours; also NO_COLOR")

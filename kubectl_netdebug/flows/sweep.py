@@ -200,4 +200,6 @@ def leaves_a_question(look: Look, asked: Question) -> bool:
         return True
     families = found.ip_families or ("IPv4", "IPv6")
     own = [each for each in slices if each.endpoints and each.address_type in families]
+    if not any(endpoint.ready for each in own for endpoint in each.endpoints):
+        return True  # only Pods that are being deleted serve
     return any(each.port_for(port.name, port.protocol) is None for each in own for port in found.ports)

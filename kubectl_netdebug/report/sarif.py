@@ -69,7 +69,7 @@ def _result(found: ScanFinding, codes: list[str]) -> dict[str, Any]:
         "partialFingerprints": {"netdebug/v1": _address(found.mark, found.cause.code)},
     }
     if found.accepted:
-        data["suppressions"] = [{"kind": "external", "status": "accepted"}]
+        data["suppressions"] = [{"kind": "external", "justification": "accepted by the baseline"}]
     return data
 
 

@@ -42,6 +42,9 @@ ABOUT_THE_QUESTION = frozenset(
 SEEN_THROUGH_PODS = frozenset({"slice-controller-stalled", "hostport-conflict", "pod-oom-flapping", "dns-pods-down"})
 """Codes at Services whose slices are in order: a scan that reads no Pods of such Services does not come upon them."""
 
+STUCK_ROLLOUTS = frozenset({"ipam-churn-lag", "ipam-exhausted", "ipam-leaked", "node-protocol-crash-look-alike"})
+"""Old Pods serve and new ones do not start: these stand in no slice, and a scan reads no Pods of such Services."""
+
 WAITS_FOR_AN_ADDRESS = frozenset({"lb-pending-node-port-twin", "loadbalancer-pending-twin"})
 """Healthy for the person who uses the node port; that the load balancer never comes is a fault of the Service."""
 
@@ -133,7 +136,7 @@ def test_services_with_a_fault_in_their_slices_are_looked_at() -> None:
     for path in FILES:
         recording = Recording.from_bytes(path.read_bytes())
         for each in judged(recording):
-            if each.subject.about is not About.SERVICE:
+            if each.subject.about is not About.SERVICE or path.name.removesuffix(".json.gz") in STUCK_ROLLOUTS:
                 continue
             found = codes(recording, [each]) - ABOUT_THE_QUESTION - SEEN_THROUGH_PODS
             if found and not leaves_a_question(Look(recording.facts), each.subject.question):
