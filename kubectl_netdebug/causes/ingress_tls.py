@@ -12,7 +12,7 @@ from kubectl_netdebug.causes.registry import explains
 from kubectl_netdebug.model.command import Fix, kubectl
 from kubectl_netdebug.model.finding import Cause, Finding
 from kubectl_netdebug.model.hop import Hop
-from kubectl_netdebug.model.look import Look
+from kubectl_netdebug.model.look import Look, Unestablished
 from kubectl_netdebug.model.objects import tree
 from kubectl_netdebug.model.objects.ingress import IngressTls
 from kubectl_netdebug.model.question import Question
@@ -50,9 +50,8 @@ def certificate_trouble(look: Look, asked: Question) -> Trouble | None:
     if not is_incoming(asked) or found.ingress is None or scheme_of(found, asked) != "https":
         return None
     entry = _entry(found)
-    shown = shown_certificate(look, asked)
-    certificate = shown[1].certificate if shown else None
-    words = f"a certificate for {_names(certificate)}" if certificate else "no certificate at all"
+    tried, certificate = _shown(look, asked)
+    words = f"a certificate for {_names(certificate)}" if certificate else "no certificate at all" if tried else ""
     if entry is not None and entry.secret:
         why = _secret_trouble(look, found.ingress.namespace, entry.secret)
         if why:
@@ -65,6 +64,15 @@ def certificate_trouble(look: Look, asked: Question) -> Trouble | None:
     if entry is None:
         why = f"{why}, and the Ingress names no Secret for this host"
     return Trouble(why, entry.secret if entry else "", entry.index if entry else 0, words)
+
+
+def _shown(look: Look, asked: Question) -> tuple[bool, Certificate | None]:
+    """Whether a handshake may be tried from here, and the certificate that it shows."""
+    try:
+        shown = shown_certificate(look, asked)
+    except Unestablished:
+        return False, None
+    return True, shown[1].certificate if shown else None
 
 
 def _entry(found: Way) -> IngressTls | None:
@@ -122,8 +130,8 @@ def tls_secret(look: Look, asked: Question) -> Finding | None:
         at=found.ingress.at.at(f"spec.tls[{trouble.index}]"),
         host=found.host or "every host",
         why=trouble.why,
-        shown=trouble.shown,
-        saw=f"clients are shown {trouble.shown}",
+        shown=trouble.shown or "the controller's own certificate or none (which was not tried)",
+        saw=f"clients are shown {trouble.shown}" if trouble.shown else trouble.why,
         fix=Fix(
             f"store a certificate for {found.host or 'the host'}",
             create,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from kubectl_netdebug.causes import asks
 from kubectl_netdebug.causes import incoming_asks as ask
-from kubectl_netdebug.causes.incoming import is_incoming
+from kubectl_netdebug.causes.incoming import inner, is_incoming
 from kubectl_netdebug.causes.let_in import from_outside, ways_of
 from kubectl_netdebug.causes.registry import explains
 from kubectl_netdebug.model.command import Fix, Risk, kubectl, patch
 from kubectl_netdebug.model.finding import Cause, Effect, Finding, ObjectRef
 from kubectl_netdebug.model.hop import Hop
-from kubectl_netdebug.model.look import Look
+from kubectl_netdebug.model.look import Look, Unestablished
 from kubectl_netdebug.model.objects import tree
 from kubectl_netdebug.model.objects.event import Event
 from kubectl_netdebug.model.objects.service import Service
@@ -44,9 +44,14 @@ def asked_about_balancer(look: Look, asked: Question) -> Service | None:
     if not asked.service or not is_incoming(asked) or not from_outside(asked):
         return None
     service = look(asks.the_service(asked))
-    if service is None or service.type != "LoadBalancer" or ways_of(look, asked).typed_node_port:
+    if service is None or service.type != "LoadBalancer" or _node_port_typed(look, asked):
         return None
     return service
+
+
+def _node_port_typed(look: Look, asked: Question) -> bool:
+    inside = inner(look, asked)
+    return inside is not None and inside.port != asked.port
 
 
 def pending(service: Service) -> bool:
@@ -76,8 +81,19 @@ def _by_node_ports(service: Service) -> Fix:
     )
 
 
+def _open_doors(look: Look, asked: Question) -> bool | None:
+    """Whether node ports let this machine in; None where it may not try."""
+    try:
+        return bool(ways_of(look, asked).open_doors)
+    except Unestablished:
+        return None
+
+
 def _effect(look: Look, asked: Question) -> Effect:
-    return Effect.DEGRADES if ways_of(look, asked).open_doors else Effect.BREAKS
+    return Effect.DEGRADES if _open_doors(look, asked) else Effect.BREAKS
+
+
+_DOORS = {True: "let clients in", False: "do not let this machine in", None: "were not tried"}
 
 
 def _settled(look: Look, service: Service) -> bool:
@@ -107,11 +123,10 @@ def no_controller(look: Look, asked: Question) -> Finding | None:
         return None
     others = [s for s in look.if_known(asks.services_in("")) or () if s.type == "LoadBalancer" and not pending(s)]
     found = NO_CONTROLLER.likely if others else NO_CONTROLLER.confirmed
-    let_in = ways_of(look, asked).open_doors
     return found(
         at=service.field("spec.type"),
         service=service.name,
-        doors="let clients in" if let_in else "do not let this machine in",
+        doors=_DOORS[_open_doors(look, asked)],
         effect=_effect(look, asked),
         saw="no address, no event about a load balancer, and no Pod of a known load-balancer controller",
         fix=_by_node_ports(service),

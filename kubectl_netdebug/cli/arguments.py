@@ -19,12 +19,21 @@ examples:
   kubectl netdebug path deploy/web https://example.com
   kubectl netdebug path outside svc/shop    from this machine
   kubectl netdebug dns deploy/web           names: wrong, missing or slow?
+  kubectl netdebug scan -A                  what is configured wrongly, anywhere?
   kubectl netdebug demo --list              recorded faults; needs no cluster
   kubectl netdebug explain service-selector-mismatch
 
 exit codes: 0 healthy, 1 fault found, 2 usage, 3 cluster or credentials
 unreachable, 4 inconclusive, 130 interrupted
 """
+
+
+FORMATS = ("text", "wide", "json", "yaml", "markdown")
+SCAN_FORMATS = ("junit", "sarif")
+"""Formats that a scan alone can be written in."""
+
+REDACTING = ("service", "path", "dns", "api", "node", "replay")
+"""Commands whose result can be shown without names."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -49,15 +58,20 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         description="Finds why a Service or Pod cannot be reached, proves it, and gives the command that mends it.",
         epilog=EPILOG,
         formatter_class=_help,
-        parents=[shared],
+        parents=[_shared_flags((*FORMATS, *SCAN_FORMATS))],
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"kubectl-netdebug {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
 
-    def command(name: str, help_text: str) -> argparse.ArgumentParser:
+    def command(name: str, help_text: str, flags: Parser = shared) -> argparse.ArgumentParser:
         return commands.add_parser(
-            name, help=help_text, description=help_text, parents=[shared], allow_abbrev=False, formatter_class=_help
+            name,
+            help=help_text,
+            description=help_text,
+            parents=[flags],
+            allow_abbrev=False,
+            formatter_class=_help,
         )
 
     service = command("service", "why does a Service not answer?")
@@ -76,6 +90,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     api.add_argument("client", metavar="SOURCE", help="pod/N, deploy/N, sts/N, ds/N or job/N")
     node = command("node", "what is wrong with a node's network?")
     node.add_argument("node", metavar="NAME", help="a node; looking at it needs --allow node")
+    scan_help = "configuration faults of a namespace or of the whole cluster; tries nothing"
+    scan = command("scan", scan_help, _shared_flags((*FORMATS, *SCAN_FORMATS)))
+    scan.add_argument("-A", "--all-namespaces", action="store_true", help="the whole cluster, its nodes included")
+    scan.add_argument("--baseline", metavar="FILE", help="accept the findings in it: only others count")
+    scan.add_argument("--write-baseline", metavar="FILE", help="accept what is found now, in a file for --baseline")
     explain = command("explain", "what a code means, how it is proved and mended")
     explain.add_argument("code", nargs="?", metavar="CODE")
     explain.add_argument("--list", action="store_true", help="all codes, a line each")
@@ -89,7 +108,17 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     cleanup = command("cleanup", "remove what runs left behind on nodes")
     cleanup.add_argument("--force", action="store_true", help="also what other people's runs still use")
     command("version", "the version of this program and of the cluster")
-    return parser.parse_args(list(argv))
+    return _checked(parser.parse_args(list(argv)))
+
+
+def _checked(args: argparse.Namespace) -> argparse.Namespace:
+    """A flag before the command is read before the command is known."""
+    form = getattr(args, "output", "text")
+    if form in SCAN_FORMATS and args.command != "scan":
+        raise UsageProblem(f"-o {form} is for scan alone. See: kubectl netdebug --help")
+    if getattr(args, "redact", False) and args.command not in REDACTING:
+        raise UsageProblem(f"--redact goes with: {', '.join(REDACTING)}")
+    return args
 
 
 def _help(prog: str) -> argparse.HelpFormatter:
@@ -97,7 +126,7 @@ def _help(prog: str) -> argparse.HelpFormatter:
     return argparse.RawDescriptionHelpFormatter(prog, width=80)
 
 
-def _shared_flags() -> Parser:
+def _shared_flags(formats: tuple[str, ...] = FORMATS) -> Parser:
     """Flags of every command. Without defaults, so that one given before the command survives the command's own."""
     parser = Parser(add_help=False, argument_default=argparse.SUPPRESS, allow_abbrev=False)
     kube = parser.add_argument_group("kubectl's flags")
@@ -126,13 +155,8 @@ def _shared_flags() -> Parser:
     ours.add_argument("--node-image", metavar="IMAGE", help="image of the Pod on a node; $NETDEBUG_NODE_IMAGE")
     ours.add_argument("--timeout", type=_duration, metavar="TIME", help="for the whole run; default 60s")
     ours.add_argument("--record", metavar="FILE", help="write the facts of this run, for replay and bug reports")
-    ours.add_argument(
-        "-o",
-        "--output",
-        choices=("text", "wide", "json", "yaml", "markdown"),
-        metavar="FORMAT",
-        help="text, wide, json, yaml, markdown",
-    )
+    ours.add_argument("--redact", action="store_true", help="masks for names and addresses, shown and recorded")
+    ours.add_argument("-o", "--output", choices=formats, metavar="FORMAT", help=", ".join(formats))
     ours.add_argument("--plain", action="store_true", help="without a command: ask in plain lines")
     ours.add_argument("--no-color", action="store_true", help="no colours; also NO_COLOR")
     return parser

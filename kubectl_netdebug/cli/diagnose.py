@@ -25,7 +25,7 @@ from kubectl_netdebug.kube.errors import CredentialProblem, Unreachable
 from kubectl_netdebug.kube.session import Session
 from kubectl_netdebug.model.facts import Known, Now, Unknown, Why
 from kubectl_netdebug.model.question import FlowName, Question
-from kubectl_netdebug.model.result import Change
+from kubectl_netdebug.model.result import Change, Result
 from kubectl_netdebug.vantage.cluster import ClusterSource
 from kubectl_netdebug.vantage.consent import Consent
 
@@ -34,7 +34,7 @@ DEFAULT_TIMEOUT = 60.0
 
 def diagnose(args: argparse.Namespace, ask: Callable[[str], Question]) -> Exit:
     """One run. `ask` makes the question once the default namespace is known. Raises KubeError and UsageProblem."""
-    _check_record(args)
+    check_record(args)
     with Session.open(kube_flags(args), interactive=sys.stdin.isatty()) as session:
         for warning in session.warnings:
             say(f"warning: {warning}")
@@ -84,11 +84,22 @@ def _run(args: argparse.Namespace, session: Session, question: Question) -> Exit
         notes=source.containers.notes,
         verify=verify_command(question, flags),
     )
-    result = conclude(diagnosis, about)
+    recording, result = recording_of(diagnosis, about), conclude(diagnosis, about)
+    if getattr(args, "redact", False):
+        recording, result = _without_names(recording)
     if getattr(args, "record", None):
-        _write_recording(Path(args.record), recording_of(diagnosis, about))
+        write_recording(Path(args.record), recording)
     show(result, args)
     return exit_for(result.verdict.state)
+
+
+def _without_names(recording: Recording) -> tuple[Recording, Result]:
+    """The recording with masks, and what it says: what is shown holds no name that the recording does not hold."""
+    from kubectl_netdebug.cli.replay import diagnose_recording
+    from kubectl_netdebug.engine.redact import redacted
+
+    masked = redacted(recording)
+    return masked, diagnose_recording(masked)
 
 
 def consent_for(args: argparse.Namespace, progress: Progress) -> Consent:
@@ -169,7 +180,7 @@ def recording_of(diagnosis: Diagnosis, about: Circumstances) -> Recording:
     )
 
 
-def _check_record(args: argparse.Namespace) -> None:
+def check_record(args: argparse.Namespace) -> None:
     """Finds out before the run, not after it, that the file cannot be written."""
     if not hasattr(args, "record"):
         return
@@ -178,7 +189,8 @@ def _check_record(args: argparse.Namespace) -> None:
         raise UsageProblem(f"--record {args.record}: not a file in an existing folder")
 
 
-def _write_recording(path: Path, recording: Recording) -> None:
+def write_recording(path: Path, recording: Recording) -> None:
+    """Writes it, or says why that failed: the diagnosis is worth showing in any case."""
     try:
         path.write_bytes(recording.to_bytes())
     except OSError as problem:

@@ -70,6 +70,10 @@ def _dispatch(args: argparse.Namespace) -> Exit:
             from kubectl_netdebug.cli.target import node_question
 
             return diagnose(args, lambda namespace: node_question(args.node, namespace))
+        case "scan":
+            from kubectl_netdebug.cli.scan import run_scan
+
+            return run_scan(args)
         case "cleanup":
             from kubectl_netdebug.cli.cleanup import cleanup
 

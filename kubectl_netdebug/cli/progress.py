@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 
 from kubectl_netdebug.engine.run import Moment, Settled
 from kubectl_netdebug.model.step import Step
@@ -57,3 +58,32 @@ class Progress:
             sys.stderr.write(f"\r\x1b[K  … {', '.join(self._running)}"[:76])
             sys.stderr.flush()
             self._drawn = True
+
+
+class Line:
+    """One line on standard error that says what is going on; silent where that is no terminal. For many threads."""
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+        self._lock = threading.Lock()
+        self._due = time.monotonic() + DELAY
+        self._drawn = False
+
+    def show(self, text: str) -> None:
+        """Shows a text in place of the last one, at most ten times a second."""
+        if not self._shown:
+            return
+        with self._lock:
+            now = time.monotonic()
+            if now >= self._due:
+                self._due, self._drawn = now + 0.1, True
+                sys.stderr.write(f"\r\x1b[K  … {text}"[:76])
+                sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Takes the line away, for good."""
+        with self._lock:
+            if self._drawn:
+                sys.stderr.write("\r\x1b[K")
+                sys.stderr.flush()
+            self._shown = self._drawn = False

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kubectl_netdebug import __version__
 from kubectl_netdebug.cli.cases import Case, all_cases
-from kubectl_netdebug.cli.diagnose import verify_command
+from kubectl_netdebug.cli.diagnose import check_record, verify_command, write_recording
 from kubectl_netdebug.cli.exits import Exit, UsageProblem, exit_for
 from kubectl_netdebug.cli.output import say, show, write
 from kubectl_netdebug.engine.conclude import Circumstances, conclude
@@ -25,14 +25,21 @@ FIRST = "service-selector-mismatch"
 
 
 def replay(args: argparse.Namespace) -> Exit:
-    """`replay FILE`. Raises UsageProblem."""
+    """`replay FILE`; with --redact and --record, also a copy without names. Raises UsageProblem."""
+    check_record(args)
     try:
         recording = Recording.from_bytes(Path(args.file).read_bytes())
     except OSError as problem:
         raise UsageProblem(f"{args.file}: {problem.strerror}") from problem
     except BadRecording as problem:
         raise UsageProblem(f"{args.file}: {problem}") from problem
+    if getattr(args, "redact", False):
+        from kubectl_netdebug.engine.redact import redacted
+
+        recording = redacted(recording)
     result = diagnose_recording(recording)
+    if getattr(args, "record", None):
+        write_recording(Path(args.record), recording)
     show(result, args)
     return exit_for(result.verdict.state)
 

@@ -131,6 +131,14 @@ class Engine:
             self._dispatch(missing - self._flying.keys() - self._facts.keys())
             self._collect()
 
+    def advance(self) -> frozenset[FactKey]:
+        """Goes as far as the facts allow, for a caller that fetches by itself: the keys to `learn`; empty at the end."""
+        return frozenset(self._advance_all() - self._facts.keys())
+
+    def learn(self, answers: Mapping[FactKey, Answer]) -> None:
+        """Takes in facts that `advance` asked for."""
+        self._facts.update(answers)
+
     def so_far(self) -> Diagnosis:
         """What is settled at this moment; the whole diagnosis once `run` has returned."""
         settled = tuple(progress.settled for progress in self._steps if progress.settled)

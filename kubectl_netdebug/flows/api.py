@@ -35,7 +35,7 @@ def api_flow() -> Flow:
     return Flow(
         steps=(
             SOURCE_STEP,
-            Step(Hop.API_SERVICE, "API Service", _service),
+            Step(Hop.API_SERVICE, "API Service", service_step),
             *policy_steps(before),
             Step(Hop.BACKENDS, "API servers", _servers, after=before, follow_failures=True),
             Step(Hop.ADDRESS, "API address", _address, after=before, follow_failures=True),
@@ -49,7 +49,7 @@ def api_flow() -> Flow:
     )
 
 
-def _service(look: Look, asked: Question) -> Outcome:
+def service_step(look: Look, asked: Question) -> Outcome:
     door = door_of(look)
     if door.service is None:
         return failed(f"there is no Service {api_asks.NAME} in namespace {api_asks.NAMESPACE}")

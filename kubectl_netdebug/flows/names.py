@@ -32,7 +32,7 @@ def name_steps(after: tuple[Hop, ...]) -> tuple[Step, ...]:
     before = (*after, Hop.RESOLVER, Hop.DNS_SERVICE)
     return (
         Step(Hop.RESOLVER, "resolver", _resolver, after=after, essential=False),
-        Step(Hop.DNS_SERVICE, "DNS Service", _dns_service, after=(*after, Hop.RESOLVER), essential=False),
+        Step(Hop.DNS_SERVICE, "DNS Service", dns_service_step, after=(*after, Hop.RESOLVER), essential=False),
         Step(Hop.NAME_SERVERS, "name servers", _name_servers, after=before, follow_failures=True),
         Step(Hop.NAME, "name", _name, after=(*before, Hop.NAME_SERVERS)),
         Step(Hop.OUTSIDE_NAMES, "names outside", _outside_names, after=(*before, Hop.NAME_SERVERS), essential=False),
@@ -73,7 +73,7 @@ def _resolver(look: Look, asked: Question) -> Outcome:
     return passed(said if asks_cluster(look, resolver) else f"its node's: {said}")
 
 
-def _dns_service(look: Look, asked: Question) -> Outcome:
+def dns_service_step(look: Look, asked: Question) -> Outcome:
     if _needless(asked):
         return skipped("an address needs no name server")
     resolver = resolver_of(look, asked)

@@ -16,15 +16,15 @@ def node_flow() -> Flow:
     """The steps of `kubectl netdebug node NAME`."""
     return Flow(
         steps=(
-            Step(Hop.NODE, "Node", _node),
-            Step(Hop.NODE_AGENTS, "network agents", _agents, after=(), follow_failures=True, essential=False),
+            Step(Hop.NODE, "Node", node_object),
+            Step(Hop.NODE_AGENTS, "network agents", agents, after=(), follow_failures=True, essential=False),
             *NODE_STEPS,
         ),
         explanations=explanations(),
     )
 
 
-def _node(look: Look, asked: Question) -> Outcome:
+def node_object(look: Look, asked: Question) -> Outcome:
     node = look(asks.node_named(asked.node))
     if node is None:
         return failed(f"there is no node {asked.node}")
@@ -34,7 +34,7 @@ def _node(look: Look, asked: Question) -> Outcome:
     return passed(said + (", cordoned" if node.unschedulable else ""))
 
 
-def _agents(look: Look, asked: Question) -> Outcome:
+def agents(look: Look, asked: Question) -> Outcome:
     """The Pods of DaemonSets that belong to the node's own network."""
     pods = [pod for pod in look(asks.pods_on(asked.node)) if pod.host_network and pod.owner_kind == "DaemonSet"]
     if not pods:

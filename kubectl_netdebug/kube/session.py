@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,19 +110,20 @@ class Session:
         most: int | None = None,
         deadline: float | None = None,
         metadata_only: bool = False,
+        reduce: Callable[[list[JsonObject]], list[JsonObject]] | None = None,
     ) -> ListResult:
         """All items of a list, page by page of `limit`; stops after `most` items.
 
         Starts again once when the server has forgotten where we were (410). `deadline` counts for the whole list;
         by default that is six times the limit for a call. With `metadata_only`, items have metadata alone, which
-        is a fraction of the size.
+        is a fraction of the size. `reduce` is given each page's items as they come and returns what to keep of them.
         """
         until = self._until(deadline, factor=_LIST_FACTOR)
         accept = _METADATA_ONLY if metadata_only else "application/json"
         try:
-            return self._all_pages(path, query, limit, most, until, accept)
+            return self._all_pages(path, query, limit, most, until, accept, reduce)
         except Expired:
-            return self._all_pages(path, query, limit, most, until, accept)
+            return self._all_pages(path, query, limit, most, until, accept, reduce)
 
     def send(
         self,
@@ -226,7 +227,14 @@ class Session:
         return _succeeded("GET", path, reply)
 
     def _all_pages(
-        self, path: str, query: Query, limit: int, most: int | None, until: float, accept: str
+        self,
+        path: str,
+        query: Query,
+        limit: int,
+        most: int | None,
+        until: float,
+        accept: str,
+        reduce: Callable[[list[JsonObject]], list[JsonObject]] | None,
     ) -> ListResult:
         base = list(query.items()) if isinstance(query, dict) else list(query)
         items: list[JsonObject] = []
@@ -235,7 +243,7 @@ class Session:
             wanted = limit if most is None else max(min(limit, most - len(items)), 1)
             page_query = [*base, ("limit", str(wanted))] + ([("continue", position)] if position else [])
             page = _page(path, self._get(path, page_query, accept, until, MOST_BYTES))
-            items.extend(page.items)
+            items.extend(reduce(page.items) if reduce else page.items)
             if not page.position or (most is not None and len(items) >= most):
                 kept = items if most is None else items[:most]
                 return ListResult(tuple(kept), not page.position and len(kept) == len(items), page.version)

@@ -27,7 +27,7 @@ def as_data(result: Result) -> dict[str, Any]:
             "headline": verdict.headline,
             "confidence": verdict.confidence.value if verdict.confidence else None,
         },
-        "causes": [_cause(cause) for cause in result.causes],
+        "causes": [cause_data(cause) for cause in result.causes],
         "path": [
             {
                 "hop": hop.hop.value,
@@ -56,7 +56,8 @@ def as_data(result: Result) -> dict[str, Any]:
     }
 
 
-def _cause(cause: CauseLine) -> dict[str, Any]:
+def cause_data(cause: CauseLine) -> dict[str, Any]:
+    """One cause as plain data."""
     return {
         "code": cause.code,
         "primary": cause.primary,

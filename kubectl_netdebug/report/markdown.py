@@ -15,9 +15,9 @@ def as_markdown(result: Result) -> str:
     verdict = result.verdict
     sure = f", {verdict.confidence}" if verdict.confidence else ""
     lines = [
-        f"# {VERDICT_GLYPHS[verdict.state]} {_words(result.question.destination)}: {verdict.state}{sure}",
+        f"# {VERDICT_GLYPHS[verdict.state]} {words(result.question.destination)}: {verdict.state}{sure}",
         "",
-        _words(verdict.headline),
+        words(verdict.headline),
         "",
         _circumstances(result),
         "",
@@ -25,37 +25,38 @@ def as_markdown(result: Result) -> str:
         "|---|---|---|---|---:|",
     ]
     for hop in result.path:
-        cells = (GLYPHS[hop.state], _words(hop.title), _words(hop.saw), _words(hop.vantage), f"{hop.elapsed_ms:.0f}")
+        cells = (GLYPHS[hop.state], words(hop.title), words(hop.saw), words(hop.vantage), f"{hop.elapsed_ms:.0f}")
         lines.append(f"| {' | '.join(cells)} |")
     for cause in result.causes:
-        lines += ["", *_cause(cause)]
+        lines += ["", *cause_lines(cause)]
     if result.unknown and verdict.state is not VerdictState.HEALTHY:
         lines += ["", "## Not known", ""]
         for each in result.unknown:
-            unlock = f" (would help: {_words(each.unlock)})" if each.unlock else ""
-            lines.append(f"- {_words(each.fact)}: {_words(each.why)}{unlock}")
-    notes = [_words(each) for each in result.assumptions]
-    notes += [f"left behind: {_words(c.object)}; it {_words(c.cleanup)}" for c in result.changes if not c.removed]
+            unlock = f" (would help: {words(each.unlock)})" if each.unlock else ""
+            lines.append(f"- {words(each.fact)}: {words(each.why)}{unlock}")
+    notes = [words(each) for each in result.assumptions]
+    notes += [f"left behind: {words(c.object)}; it {words(c.cleanup)}" for c in result.changes if not c.removed]
     if notes:
         lines += ["", "## Notes", "", *(f"- {note}" for note in notes)]
-    versions = ", ".join(f"{_words(name)} {_words(version)}" for name, version in result.run.versions)
+    versions = ", ".join(f"{words(name)} {words(version)}" for name, version in result.run.versions)
     return "\n".join([*lines, "", versions, ""])
 
 
 def _circumstances(result: Result) -> str:
     run, asked = result.run, result.question
     return (
-        f"Asked at {_words(run.started_at)} in namespace {_code(asked.namespace)}, from {_words(str(asked.source))}; "
+        f"Asked at {words(run.started_at)} in namespace {_code(asked.namespace)}, from {words(str(asked.source))}; "
         f"{run.seconds:.1f} s, {run.api_calls} API reads, {run.probes} probes, run {_code(run.id)}."
     )
 
 
-def _cause(cause: CauseLine) -> list[str]:
+def cause_lines(cause: CauseLine) -> list[str]:
+    """A cause with its proof and fixes, under a heading of the second level."""
     where = cause.object
     place = f"{where.kind} {where.namespace + '/' if where.namespace else ''}{where.name} {where.field}".rstrip()
-    lines = [f"## {_code(cause.code)} ({cause.confidence})", "", _words(cause.summary), "", _words(cause.means), ""]
+    lines = [f"## {_code(cause.code)} ({cause.confidence})", "", words(cause.summary), "", words(cause.means), ""]
     lines.append(f"- where: {_code(place)}")
-    lines += [f"- saw: {_words(saw)}" for saw in cause.saw]
+    lines += [f"- saw: {words(saw)}" for saw in cause.saw]
     if cause.explains:
         lines.append(f"- so also: {', '.join(map(_code, cause.explains))}")
     for fix in cause.fixes:
@@ -63,22 +64,22 @@ def _cause(cause: CauseLine) -> list[str]:
     if cause.evidence:
         lines += ["", "Evidence:", ""]
         for each in cause.evidence:
-            lines.append(f"- {_words(each.observed)} ({_words(each.vantage)})")
+            lines.append(f"- {words(each.observed)} ({words(each.vantage)})")
             if each.command:
                 lines += ["", *(f"  {line}" for line in _block(each.command)), ""]
     return lines
 
 
 def _fix(fix: FixLine) -> list[str]:
-    lines = [f"Fix: {_words(fix.title)} ({fix.risk})", "", *_block(fix.command)]
+    lines = [f"Fix: {words(fix.title)} ({fix.risk})", "", *_block(fix.command)]
     if fix.not_pasteable:
-        lines += ["", f"Before you paste: {_words(fix.not_pasteable)}"]
+        lines += ["", f"Before you paste: {words(fix.not_pasteable)}"]
     if fix.verify:
         lines += ["", "Then see whether it helped:", "", *_block(fix.verify)]
     return lines
 
 
-def _words(text: str) -> str:
+def words(text: str) -> str:
     """Text on one line, without a meaning to markdown."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 

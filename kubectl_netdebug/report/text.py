@@ -107,7 +107,7 @@ def _cause(cause: CauseLine, style: Style, wide: bool, *, alone: bool) -> list[s
             lines += style.labelled("proof", f"{evidence.observed}  ({evidence.vantage})")
             lines += [f"           {line}" for line in evidence.command.splitlines()]
     for fix in cause.fixes:
-        lines += ["", *_fix(fix, style)]
+        lines += ["", *fix_lines(fix, style)]
     return lines
 
 
@@ -115,7 +115,8 @@ def _observations(cause: CauseLine) -> list[str]:
     return [evidence.observed for evidence in cause.evidence][-2:]
 
 
-def _fix(fix: FixLine, style: Style) -> list[str]:
+def fix_lines(fix: FixLine, style: Style) -> list[str]:
+    """A fix, with its command on a line of its own."""
     lines = style.labelled("fix", f"{fix.title} ({fix.risk})")
     command = fix.command.splitlines()
     # A here-document must keep its last line at the margin; everything else reads better indented.
