@@ -33,7 +33,7 @@ class Harm:
 
     name: str
     behave: Behaviour
-    when: tuple[When, ...] = (When.THIS, When.ONWARD)
+    when: tuple[When, ...] = (When.THIS,)
     flags: tuple[str, ...] = ("--timeout", "10")
     limit: float = 10.0
     says_gone: bool = False
@@ -62,32 +62,34 @@ _LOGIN = b"<!DOCTYPE html><html><body><h1>Sign in to continue</h1></body></html>
 
 _WAITING = ("--request-timeout", "1", "--timeout", "4")
 
+_BOTH = (When.THIS, When.ONWARD)
+
 HARMS = (
-    Harm("401", status(401, "Unauthorized")),
-    Harm("403", status(403, "forbidden: not for you")),
-    Harm("404", _missing, says_gone=True),
+    Harm("401", status(401, "Unauthorized"), _BOTH),
+    Harm("403", status(403, "forbidden: not for you"), _BOTH),
+    Harm("404", _missing, _BOTH, says_gone=True),
     Harm("409", status(409, "the object has been modified")),
-    Harm("410", status(410, "too old resource version"), tuple(When)),
+    Harm("410", status(410, "too old resource version"), (When.THIS, When.ONCE)),
     Harm("429, come back in an hour", status(429, "slow down", {"Retry-After": "3600"})),
     Harm("429, come back in a second", status(429, "slow down", {"Retry-After": "1"}), (When.ONCE,), asked_again=True),
-    Harm("500", status(500, "etcdserver: request timed out")),
+    Harm("500", status(500, "etcdserver: request timed out"), _BOTH),
     Harm("503", status(503, "the server is currently unable to handle the request"), tuple(When), asked_again=True),
-    Harm("hangs", hang, flags=_WAITING, limit=4),
+    Harm("hangs", hang, _BOTH, flags=_WAITING, limit=4),
     Harm("a byte now and then", drip, flags=_WAITING, limit=4),
     Harm("closes the connection", drop, tuple(When)),
     Harm("cuts the body", cut, tuple(When)),
-    Harm("no HTTP", garbage),
+    Harm("no HTTP", garbage, _BOTH),
     Harm("a login page", answer(_LOGIN, headers={"Content-Type": "text/html"})),
     Harm("JSON of another shape", answer([1, {"kind": None}])),
-    Harm("a huge body", _huge, (When.THIS,)),
-    Harm("a huge body, packed", answer(_BOMB, headers={"Content-Encoding": "gzip"}), (When.THIS,)),
+    Harm("a huge body", _huge),
+    Harm("a huge body, packed", answer(_BOMB, headers={"Content-Encoding": "gzip"})),
 )
 
 VANISHES = "objects vanish once seen"
 """The one disturbance that is no answer: what stood in a call's answer exists no more for later calls."""
 
 
-def harmed(harm: Harm, at: Call, when: When) -> Callable[[Call], Behaviour | None]:
+def harmed(api: RecordedApi, harm: Harm, at: Call, when: When) -> Callable[[Call], Behaviour | None]:
     """What a server does to each call."""
     lock = threading.Lock()
     begun = False
@@ -98,6 +100,8 @@ def harmed(harm: Harm, at: Call, when: When) -> Callable[[Call], Behaviour | Non
             first = call == at and not begun
             begun = begun or call == at
         struck = {When.THIS: call == at, When.ONCE: first, When.ONWARD: begun}[when]
+        if struck and harm.says_gone:
+            api.gone.add(call.path.rpartition("/")[2])
         return harm.behave if struck else None
 
     return decide
@@ -108,4 +112,4 @@ def disturb(api: RecordedApi, harm: Harm | None, at: Call, when: When) -> None:
     if harm is None:
         api.vanishing = at
     else:
-        api.harm = harmed(harm, at, when)
+        api.harm = harmed(api, harm, at, when)

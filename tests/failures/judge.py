@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from tests.failures.program import Ran
 
@@ -14,11 +16,14 @@ _UNREACHABLE, _INCONCLUSIVE = 3, 4
 _DEFECTS = ("Traceback (most recent call last)", "itself failed", "Exception ignored", "gave no answer")
 
 
-def problems(undisturbed: Ran, ran: Ran, limit: float, *, answered: bool, gone: bool, healed: bool) -> list[str]:
+def problems(
+    undisturbed: Ran, ran: Ran, limit: float, *, answered: bool, gone: tuple[str, ...], healed: bool
+) -> list[str]:
     """What is wrong with a disturbed run; empty when it is as it should be.
 
-    `answered`: some call got its answer, so the cluster was reached. `gone`: the server said of objects that they do not
-    exist, so that may be the cause. `healed`: the program could have asked again, so nothing may be missing.
+    `answered`: some call got its answer, so the cluster was reached. `gone`: names of objects of which the server
+    said that they do not exist, so a cause may say that. `healed`: the program could have asked again, so nothing
+    may be missing in the end.
     """
     found = list(_in_order(ran, limit, answered=answered))
     if ran.result:
@@ -52,20 +57,40 @@ def _in_order(ran: Ran, limit: float, *, answered: bool) -> Iterator[str]:
         yield "says nothing"
 
 
-def _of_verdict(undisturbed: Ran, ran: Ran, *, gone: bool) -> Iterator[str]:
-    new = [f"{code} at {place}" for code, place in ran.causes if (code, place) not in undisturbed.causes]
-    if new and not gone:
-        yield f"accuses {', '.join(new)}"
+def _of_verdict(undisturbed: Ran, ran: Ran, *, gone: tuple[str, ...]) -> Iterator[str]:
+    assert ran.result is not None
+    for cause in ran.result["causes"]:
+        if not (_known_before(cause, undisturbed) or any(_names(cause["summary"], name) for name in gone)):
+            yield f"accuses {cause['code']} at {_place(cause)}: {cause['summary']}"
     bad = ("faulty", "partial")
-    if undisturbed.state in bad and ran.state == "healthy":
+    missing = ran.result["unknown"]
+    if undisturbed.state in bad and ran.state == "healthy" and not missing:
         yield f"healthy, but {undisturbed.state} when undisturbed"
     if undisturbed.state == "healthy" and ran.state in bad and not gone:
         yield f"{ran.state}, but healthy when undisturbed"
-    assert ran.result is not None
-    if _differ(undisturbed, ran) and not ran.result["unknown"] and not gone:
+    if _differ(undisturbed, ran) and not missing and not gone:
         yield "another verdict, and nothing is said to be missing"
-    if ran.state == "inconclusive" and not ran.result["unknown"]:
+    if ran.state == "inconclusive" and not missing:
         yield "inconclusive without what is missing"
+
+
+def _known_before(cause: Mapping[str, Any], undisturbed: Ran) -> bool:
+    """The same cause at the same object or at one that it owns; or what it explained while it was still seen."""
+    assert undisturbed.result is not None
+    for before in undisturbed.result["causes"]:
+        if cause["code"] in before["explains"]:
+            return True
+        if cause["code"] == before["code"] and cause["object"]["name"].startswith(before["object"]["name"]):
+            return True
+    return False
+
+
+def _names(summary: str, name: str) -> bool:
+    return re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", summary) is not None
+
+
+def _place(cause: Mapping[str, Any]) -> str:
+    return f"{cause['object']['kind']}/{cause['object']['name']}"
 
 
 def _differ(one: Ran, other: Ran) -> bool:

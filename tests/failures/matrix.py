@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +20,7 @@ from tests.failures.harms import HARMS, VANISHES, Harm, When
 from tests.failures.program import Ran, ask
 from tests.failures.recorded import RecordedApi
 from tests.faults import counts
+from tests.faults.counts import rows
 
 CASES = Path(__file__).resolve().parent.parent / "cases"
 CHOSEN = (
@@ -72,11 +71,12 @@ def main() -> int:
         for problem in verdict.problems:
             print(f"FAIL {verdict.disturbance} ({verdict.call}): {problem}", flush=True)
     wrong = sum(bool(verdict.problems) for verdict in verdicts)
-    table = _table(verdicts)
+    table = rows((v.disturbance.harm, v.state, bool(v.problems)) for v in verdicts)
     if names is CHOSEN:
-        counts.store("failures", {"recordings": len(names), "seconds": round(time.monotonic() - began), "rows": table})
-    for row in table:
-        print(row)
+        failed = [f"{v.disturbance}: {problem}" for v in verdicts for problem in v.problems]
+        seconds = round(time.monotonic() - began)
+        counts.store("failures", {"recordings": len(names), "seconds": seconds, "rows": table, "wrong": failed})
+    print(*table, sep="\n")
     print(f"{len(verdicts) - wrong} held, {wrong} did not")
     return 1 if wrong else 0
 
@@ -111,13 +111,13 @@ def try_it(disturbance: Disturbance) -> Verdict:
     with RecordedApi(recording.facts) as api:
         harms.disturb(api, harm, call, disturbance.when)
         ran = ask(api, recording, *(harm.flags if harm else CALM))
-        answered = api.served > 0
+        answered, gone = api.served > 0, tuple(api.gone)
     found = judge.problems(
         undisturbed,
         ran,
         harm.limit if harm else 10.0,
         answered=answered,
-        gone=harm is None or harm.says_gone,
+        gone=gone,
         healed=bool(harm and harm.asked_again) and disturbance.when is When.ONCE and call.method == "GET",
     )
     return Verdict(disturbance, f"{call.method} {call.path}", _outcome(undisturbed, ran), tuple(found))
@@ -143,15 +143,6 @@ def _outcome(undisturbed: Ran, ran: Ran) -> str:
         return ran.state
     less = ran.state == undisturbed.state and set(ran.causes) <= set(undisturbed.causes)
     return "same state, less known" if less else "another verdict"
-
-
-def _table(verdicts: Iterable[Verdict]) -> list[dict[str, Any]]:
-    """A row for each harm: how many runs, how they came out, how many did not hold."""
-    rows: dict[str, Counter[str]] = defaultdict(Counter)
-    for verdict in verdicts:
-        rows[verdict.disturbance.harm].update(["runs", verdict.state])
-        rows[verdict.disturbance.harm]["wrong"] += bool(verdict.problems)
-    return [{"what": what, **dict(counted)} for what, counted in rows.items()]
 
 
 if __name__ == "__main__":

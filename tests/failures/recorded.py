@@ -46,6 +46,8 @@ class RecordedApi(FakeApi):
         self.harm: Harm = lambda call: None
         self.vanishing: Call | None = None
         """Once this call was answered, nothing that stood in its answer exists any more."""
+        self.gone: set[str] = set()
+        """Names of what the server said, or would say, does not exist, beside what the recording says."""
         self.served = 0
         """How many calls were answered as recorded."""
         self._objects: dict[str, Answer] = {}
@@ -90,6 +92,7 @@ class RecordedApi(FakeApi):
         def vanish(asked: Asked, wire: Wire) -> bool | None:
             done = behaviour(asked, wire)
             self._gone |= set(_uids(self._content(asked)))
+            self.gone |= set(_names(self._content(asked)))
             return done
 
         return vanish
@@ -171,6 +174,11 @@ def _uids(value: Any) -> Iterable[str]:
         uid = item.get("metadata", {}).get("uid") if isinstance(item, dict) else None
         if uid:
             yield uid
+
+
+def _names(value: Any) -> Iterable[str]:
+    items = value.get("items", [value]) if isinstance(value, dict) else []
+    return [str(item["metadata"]["name"]) for item in items if isinstance(item, dict) and "metadata" in item]
 
 
 def _as_text(known: Answer, asked: Asked) -> Behaviour:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,3 +24,11 @@ def load(name: str) -> dict[str, Any]:
     """What was stored last; empty when nothing was."""
     path = ROOT / "docs" / f"{name}.json"
     return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def rows(outcomes: Iterable[tuple[str, str, bool]]) -> list[dict[str, Any]]:
+    """Rows of a table out of (what, how it came out, whether that is wrong) of every run."""
+    counted: dict[str, Counter[str]] = defaultdict(Counter)
+    for what, outcome, wrong in outcomes:
+        counted[what].update(["runs", outcome, "wrong" if wrong else "held"])
+    return [{"what": what, "wrong": 0, **row} for what, row in counted.items()]
