@@ -1,9 +1,19 @@
 from __future__ import annotations
 
+import os
+
 from hypothesis import HealthCheck, settings
 
 # Other work on the machine must not fail a test, and a run must not differ from the one before it.
 settings.register_profile(
     "netdebug", deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile("netdebug")
+# `make fuzz`: as many inputs as it says, others each time.
+settings.register_profile(
+    "fuzz",
+    deadline=None,
+    database=None,
+    max_examples=int(os.environ.get("FUZZ") or 100_000),
+    suppress_health_check=list(HealthCheck),
+)
+settings.load_profile("fuzz" if os.environ.get("FUZZ") else "netdebug")

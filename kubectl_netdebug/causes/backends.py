@@ -233,10 +233,26 @@ def attempts_at(look: Look, client: Pod, found: Iterable[Backend]) -> tuple[tupl
     return tuple(zip(wanted, results, strict=True))
 
 
+def check_there(look: Look, asked: Question) -> None:
+    """Leaves the asking function where the API says that there is no such client, though nothing may be probed.
+
+    A question about a mistyped Pod must not be called healthy because nothing was tried from it.
+    """
+    source = asked.source
+    if source.kind is SourceKind.POD:
+        named = asks.pod_named(source.namespace, source.name)
+        if look.why_unknown(named) is None and look(named) is None:
+            raise _no_such_pod(source)
+    elif source.name and source.kind is not SourceKind.NODE:
+        every = asks.pods_in(source.namespace)
+        if look.why_unknown(every) is None and not any(_belongs_to(pod, source) for pod in look(every)):
+            raise _no_client(f"no Pod of {source} in namespace {source.namespace}", "--from pod/NAME")
+
+
 def _named_client(look: Look, source: Source) -> Pod:
     pod = look(asks.pod_named(source.namespace, source.name))
     if pod is None:
-        raise _no_client(f"there is no Pod {source.name} in namespace {source.namespace}", "--from pod/NAME")
+        raise _no_such_pod(source)
     if not can_host_probe(pod):
         raise _no_client(
             f"Pod {source.name} does not run ({pod.phase or 'no phase'}), so nothing can be tried from it",
@@ -258,6 +274,10 @@ def _belongs_to(pod: Pod, source: Source) -> bool:
         return pod.owner_kind == "ReplicaSet" and pod.owner_name.removesuffix(suffix) == source.name
     kinds = {SourceKind.STATEFULSET: "StatefulSet", SourceKind.DAEMONSET: "DaemonSet", SourceKind.JOB: "Job"}
     return pod.owner_kind == kinds.get(source.kind) and pod.owner_name == source.name
+
+
+def _no_such_pod(source: Source) -> Unestablished:
+    return _no_client(f"there is no Pod {source.name} in namespace {source.namespace}", "--from pod/NAME")
 
 
 def _no_client(says: str, unlock: str) -> Unestablished:

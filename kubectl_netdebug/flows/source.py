@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kubectl_netdebug.causes.backends import client_pod
+from kubectl_netdebug.causes import asks
+from kubectl_netdebug.causes.backends import check_there, client_pod
 from kubectl_netdebug.model.hop import Hop, Outcome, passed, skipped
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.question import Question, SourceKind
@@ -15,6 +16,8 @@ def source(look: Look, asked: Question) -> Outcome:
         return skipped("any client")
     if asked.source.kind is SourceKind.OUTSIDE:
         return passed("this machine")
+    if look.why_unknown(asks.may_probe()):
+        check_there(look, asked)
     pod = client_pod(look, asked)
     return passed(f"{pod.name} on {pod.node}")
 

@@ -34,11 +34,23 @@ def fetch(session: Session, key: FactKey) -> Answer:
     """One read. Every failure that the API or the way to it can show becomes an Unknown."""
     try:
         return _read(session, key)
-    except errors.NotFound:
-        # A list of a resource that is not served is as empty as one can be; a missing object is an answer too.
-        return Known({"items": [], "complete": True} if isinstance(key, Objects) else None)
+    except errors.NotFound as problem:
+        return _absent(key, problem)
     except errors.KubeError as problem:
         return unknown_from(problem)
+
+
+def _absent(key: FactKey, problem: errors.NotFound) -> Answer:
+    """What 404 means. A missing object is an answer, and a list of what is not installed is as empty as one can be.
+
+    But every API server has Pods and Services: whoever says that it serves no such list is not to be believed, and a
+    Pod without a log has gone.
+    """
+    if isinstance(key, Object):
+        return Known(None)
+    if isinstance(key, Objects) and not resources.is_always_served(key.resource):
+        return Known({"items": [], "complete": True})
+    return unknown_from(problem)
 
 
 def _read(session: Session, key: FactKey) -> Answer:

@@ -24,6 +24,18 @@ _VERSIONS = {
 }
 
 
+_ALWAYS = frozenset(
+    {"", "admissionregistration.k8s.io", "apps", "coordination.k8s.io", "discovery.k8s.io", "rbac.authorization.k8s.io"}
+)
+"""Groups of which every API server serves all that is read here. Others came later, or are installed by somebody."""
+_ALWAYS_TOO = frozenset({"networkpolicies.networking.k8s.io", "ingresses.networking.k8s.io"})
+
+
+def is_always_served(resource: str) -> bool:
+    """Whether a list of it is there in every cluster, be it empty."""
+    return split(resource)[1] in _ALWAYS or resource in _ALWAYS_TOO
+
+
 def split(resource: str) -> tuple[str, str]:
     """`deployments.apps` → (`deployments`, `apps`)."""
     plural, _, group = resource.partition(".")

@@ -19,6 +19,7 @@ from kubectl_netdebug.causes.catalogue import by_code
 from tests.faults.case import VARIANTS, Variant, load
 from tests.faults.execute import Outcome
 from tests.faults.laboratory import ROOT
+from tests.faults.matrices import matrices
 
 DATA = ROOT / "docs" / "benchmark.json"
 PAGE = ROOT / "docs" / "benchmark.md"
@@ -87,11 +88,6 @@ def store_performance(rows: list[dict[str, Any]]) -> None:
     draw()
 
 
-def store_kills(counts: Mapping[str, Any]) -> None:
-    """Replaces the counts of runs that were killed."""
-    with _changed() as data:
-        data["kills"] = {"date": _today(), **counts}
-    draw()
 
 
 def page(data: Mapping[str, Any]) -> str:
@@ -115,7 +111,7 @@ def page(data: Mapping[str, Any]) -> str:
             lines.append(_total(variant, boards[variant]))
         else:
             lines.append(f"| {variant} | not run |" + " |" * (len(COLUMNS) - 2))
-    lines += ["", *_performance(data), *_kills(data), *_cases(boards), *_missing(boards)]
+    lines += ["", *_performance(data), *matrices(), *_cases(boards), *_missing(boards)]
     return "\n".join(lines) + "\n"
 
 
@@ -132,24 +128,6 @@ def _total(variant: str, board: Mapping[str, Any]) -> str:
         f"{sum(len(c['extra']) for c in cases)} | {sum(c['healed'] for c in pasted)} of {len(pasted)} | "
         f"{sum(len(c['left']) for c in cases)} |"
     )
-
-
-def _kills(data: Mapping[str, Any]) -> list[str]:
-    found = data.get("kills")
-    if not found:
-        return []
-    ended = ", ".join(f"{name} {count}" for name, count in found["ended"].items())
-    return [
-        "## Killed runs",
-        "",
-        f"Runs that look at nodes, ended at random instants ({found['date']}, seed {found['seed']}; `make kills`).",
-        "",
-        "| what | count |",
-        "|---|---|",
-        f"| runs, by how they ended | {found['runs']} ({ended}) |",
-        *(f"| {name} | {count} |" for name, count in found.items() if name not in ("date", "runs", "seed", "ended")),
-        "",
-    ]
 
 
 def _performance(data: Mapping[str, Any]) -> list[str]:
