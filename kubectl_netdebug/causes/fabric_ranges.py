@@ -144,8 +144,12 @@ OVERLAP_SERVICE = Cause(
 
 @explains(Hop.FABRIC, OVERLAP_SERVICE, When.ALWAYS)
 def overlap_service(look: Look, asked: Question) -> Finding | None:
-    """Arithmetic on the ranges of the ServiceCIDR objects and of the nodes."""
-    concerned = _on_the_way(look, asked)
+    """Arithmetic on the ranges of the ServiceCIDR objects and of the nodes.
+
+    A Pod whose address is a Service's too is refused as soon as that Service has no endpoints.
+    """
+    refused = any(t.attempt.outcome is End.REFUSED for t in troubles(look, asked))
+    concerned = nodes_concerned(look, asked) if refused else _on_the_way(look, asked)
     if not concerned:
         return None
     services = service_ranges(look)

@@ -26,7 +26,7 @@ RP_FILTER = Cause(
     symptom="Some connections between machines with two ways between them vanish; no rule drops them.",
     apart="A packet filter counts its drops in a rule; these are counted in IPReversePathFilter.",
     mend="Set rp_filter to 2 (loose) on the device where they come in, or make both ways the same.",
-    explains=("egress-firewall", "egress-masquerade-missing", "overlay-port-blocked"),
+    explains=("egress-firewall", "egress-masquerade-missing", "overlay-port-blocked", "node-route-wrong"),
 )
 
 
