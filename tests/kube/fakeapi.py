@@ -199,6 +199,10 @@ class FakeApi:
         for item in objects:
             self._collections[_collection(item, plural)].append(item)
 
+    def serve(self, collection: str, item: dict[str, Any]) -> None:
+        """Serves an object of a list that is named by its path: items of lists do not say what they are."""
+        self._collections[collection].append(item)
+
     def on(self, path: str, *behaviours: Behaviour) -> None:
         self._behaviours[path] = list(behaviours)
 

@@ -166,6 +166,7 @@ class RunScreen(Page[None]):
         if state.is_over and not self._announced:
             self._announced = True
             self.refresh_bindings()
+            self.call_after_refresh(self.query_one(Rows).scroll_to_highlight)  # the list is lower from now on
             host(self).ran(self)
 
     def _draw_rows(self, state: RunState) -> None:
