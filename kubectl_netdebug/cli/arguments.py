@@ -32,6 +32,8 @@ FORMATS = ("text", "wide", "json", "yaml", "markdown")
 SCAN_FORMATS = ("junit", "sarif")
 """Formats that a scan alone can be written in."""
 
+SHELLS = ("bash", "zsh", "fish", "powershell")
+
 REDACTING = ("service", "path", "dns", "api", "node", "replay")
 """Commands whose result can be shown without names."""
 
@@ -52,6 +54,11 @@ class Parser(argparse.ArgumentParser):
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The arguments. Raises UsageProblem; `--help` and `--version` print and leave with SystemExit(0)."""
+    return _checked(whole_parser().parse_args(list(argv)))
+
+
+def whole_parser() -> Parser:
+    """The parser with all commands; completion reads commands and flags out of it."""
     shared = _shared_flags()
     parser = Parser(
         prog="kubectl netdebug",
@@ -108,7 +115,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     cleanup = command("cleanup", "remove what runs left behind on nodes")
     cleanup.add_argument("--force", action="store_true", help="also what other people's runs still use")
     command("version", "the version of this program and of the cluster")
-    return _checked(parser.parse_args(list(argv)))
+    completion = command("completion", "a script that lets a shell complete what is typed")
+    completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
+    return parser
 
 
 def _checked(args: argparse.Namespace) -> argparse.Namespace:

@@ -14,6 +14,10 @@ from kubectl_netdebug.cli.output import say
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["__complete"]:
+        from kubectl_netdebug.cli.completion import answer
+
+        return answer(words[1:])
     try:
         return int(_dispatch(parse(words)))
     except KeyboardInterrupt:
@@ -98,6 +102,10 @@ def _dispatch(args: argparse.Namespace) -> Exit:
             from kubectl_netdebug.cli.access import access
 
             return access(args)
+        case "completion":
+            from kubectl_netdebug.cli.completion import script
+
+            return script(args.shell)
         case "version":
             from kubectl_netdebug.cli.version import version
 

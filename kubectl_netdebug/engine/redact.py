@@ -45,7 +45,7 @@ VOCABULARY = frozenset(
 PROGRAMS = frozenset(
     (
         "calico cilium cloud cluster coredns csi envoy flannel haproxy istio istiod kube kubernetes kustomize linkerd "
-        "local metallb nginx svc tigera traefik vip aws azure gke eks aks com org net io example invalid test lab"
+        "local metallb nginx svc tigera traefik vip aws azure gke eks aks com org net io example invalid"
     ).split()
 )
 """Parts of names that stay: programs that are known by their names, and what all DNS names have in common."""
@@ -56,7 +56,7 @@ _TELLING_LABELS = (
 )
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _ADDRESS = re.compile(
-    r"(?<![\w.:-])(?:(?:\d{1,3}\.){3}\d{1,3}|(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4})(?P<length>/\d{1,3})?(?![\w.]\w)"
+    r"(?<![\w.:])(?:(?:\d{1,3}\.){3}\d{1,3}|(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4})(?P<length>/\d{1,3})?(?![\w.]\w)"
 )
 _DASHED = re.compile(r"(?<![\w-])(\d{1,3}-\d{1,3}-\d{1,3}-\d{1,3})(?![\w-])")
 _SOCKET = re.compile(r"\b([0-9A-F]{32}|[0-9A-F]{8}):(?=[0-9A-F]{4}\b)")

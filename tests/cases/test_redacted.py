@@ -14,8 +14,8 @@ import pytest
 
 from kubectl_netdebug.cli.replay import diagnose_recording
 from kubectl_netdebug.engine.recording import Recording
-from kubectl_netdebug.engine.redact import SYSTEM_NAMESPACES, VOCABULARY, redacted
-from kubectl_netdebug.net.masks import KEPT
+from kubectl_netdebug.engine.redact import PROGRAMS, SYSTEM_NAMESPACES, VOCABULARY, redacted
+from kubectl_netdebug.net.masks import KEPT, KINDS, says_nothing
 from kubectl_netdebug.report.data import as_json
 
 FILES = sorted(Path(__file__).parent.glob("*.json.gz"))
@@ -48,7 +48,12 @@ def names_of(recording: Recording) -> set[str]:
     for fact in data["facts"]:
         found |= set(_names(fact["key"], fact["answer"].get("value")))
     kept = {"", "kubernetes", *SYSTEM_NAMESPACES, *VOCABULARY}
-    return {name for name in found - kept if re.fullmatch(r"[a-z0-9][-a-z0-9.]*", name)}
+    return {name for name in found - kept if re.fullmatch(r"[a-z0-9][-a-z0-9.]+", name) and not is_a_program(name)}
+
+
+def is_a_program(name: str) -> bool:
+    """A Pod of a well-known program, such as `traefik-5cd65f66fb-cfwz6`."""
+    return all(part in PROGRAMS or says_nothing(part) for part in re.split("[-.]", name))
 
 
 def _names(key: dict[str, Any], value: Any) -> Iterator[str]:
@@ -81,4 +86,5 @@ def is_somewhere(word: str) -> bool:
         address = ipaddress.ip_address(word)
     except ValueError:
         return False
-    return not any(address in network for network in KEPT if network.version == 4)
+    first_of_a_kind = any(address == network.network_address for network in KINDS)
+    return not first_of_a_kind and not any(address in network for network in KEPT if network.version == 4)
