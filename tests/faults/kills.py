@@ -1,8 +1,8 @@
 """`make kills`: runs of every kind, ended at random instants, on the cluster that is up.
 
 Every Pod that a run made on a node has to be gone after a signal that can be caught, and dead after its deadline
-whatever happened; `cleanup` removes the rest. A container that was added to a Pod ends by itself. A run that catches its
-signal says so by its exit code, never by a traceback. Writes its counts to docs/kills.json.
+whatever happened; `cleanup` removes the rest. A container that was added to a Pod ends by itself. A run that catches
+its signal says so by its exit code, never by a traceback. Writes its counts to docs/kills.json.
 
 Environment: NAME (the cluster, default netlab), RUNS (default 100), SEED.
 """

@@ -1,8 +1,8 @@
-"""`make perf-large`: one question in a small cluster and in a very large one, turn by turn. Writes docs/perf-large.json.
+"""`make perf-large`: one question in a small cluster and in a very large one, in turn. Writes docs/perf-large.json.
 
-Two control planes of the laboratory, etcd and API server alone: nobody acts on what stands there, so objects are as they
-were created. Of the large one, 5,000 Nodes, 100,000 Pods and 10,000 Services with their slices are in namespaces beside
-the one that is asked about; one namespace as large as the others is asked about too.
+Two control planes of the laboratory, etcd and API server alone: nobody acts on what stands there, so objects are as
+they were created. Of the large one, 5,000 Nodes, 100,000 Pods and 10,000 Services with their slices are in namespaces
+beside the one that is asked about; one namespace as large as the others is asked about too.
 
 Environment: SIZE (a fraction of that, default 1), ROUNDS (default 9), NAME (of the clusters, default large), KEEP=1.
 """

@@ -1,7 +1,7 @@
 """`make permissions`: every question with each right of the printed Roles taken away, one at a time.
 
-The API server is that of a cluster of the laboratory. Each missing right has a user of its own, so runs side by side do
-not meet. Writes docs/permissions.json.
+The API server is that of a cluster of the laboratory. Each missing right has a user of its own, so runs side
+by side do not meet. Writes docs/permissions.json.
 
 Environment: NAME (the cluster, default netlab), JOBS (runs side by side, default 3), ONLY (questions that contain this).
 """
