@@ -24,9 +24,9 @@ def matrices() -> list[str]:
 def _failures(found: Mapping[str, Any]) -> list[str]:
     return [
         "The whole program in front of an API server that plays recordings and fails, at every call in turn. Held",
-        "means: it ended within its limit with a documented exit code, accused nothing that the undisturbed run does not",
-        f"accuse unless the server said so, and said what is missing ({found['recordings']} recordings, {found['seconds']} s;",
-        "`make failures`).",
+        "means: it ended within its limit with a documented exit code, accused nothing that the undisturbed run does",
+        f"not, unless the server said so, and said what is missing ({found['recordings']} recordings,",
+        f"{found['seconds']} s; `make failures`).",
         "",
         *_table(("what", "runs", "held", "wrong", "same verdict", "inconclusive"), found["rows"]),
         *(["", "Did not hold:", "", *(f"- {line}" for line in found["wrong"])] if found.get("wrong") else []),
@@ -36,9 +36,9 @@ def _failures(found: Mapping[str, Any]) -> list[str]:
 def _permissions(found: Mapping[str, Any]) -> list[str]:
     return [
         "Every question of the first column with each right of the printed Roles taken away, one at a time, on a",
-        f"real API server ({found['rights']} rights, {found['seconds']} s; `make permissions`). Held means: no cause that",
-        "the whole Roles do not lead to, never healthy where it is not, and the missing right named where the answer is",
-        "open.",
+        f"real API server ({found['rights']} rights, {found['seconds']} s; `make permissions`). Held means: no cause",
+        "that the whole Roles do not lead to, never healthy where it is not, and the missing right named where the",
+        "answer is open.",
         "",
         *_table(("what", "runs", "held", "wrong", "same verdict", "inconclusive"), found["rows"]),
         *(["", "Did not hold:", "", *(f"- {line}" for line in found["wrong"])] if found.get("wrong") else []),
