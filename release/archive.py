@@ -55,13 +55,16 @@ def _mode(path: Path) -> int:
 
 
 def _tar(folder: Path, archive: Path) -> None:
-    with archive.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed:
-        with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-            for name, path in _files(folder):
-                entry = tarfile.TarInfo(name)
-                content = path.read_bytes()
-                entry.size, entry.mode, entry.mtime = len(content), _mode(path), _when()
-                tar.addfile(entry, io.BytesIO(content))
+    with (
+        archive.open("wb") as raw,
+        gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
+        for name, path in _files(folder):
+            entry = tarfile.TarInfo(name)
+            content = path.read_bytes()
+            entry.size, entry.mode, entry.mtime = len(content), _mode(path), _when()
+            tar.addfile(entry, io.BytesIO(content))
 
 
 def _zip(folder: Path, archive: Path) -> None:
