@@ -137,7 +137,7 @@ def walk(display: Display, plan: Plan) -> Walk:
         walked.press(display, "\r", "enter")
     walked.note(display)
     walked.press(display, "c", "c")
-    display.sees("The fix", "c copy")
+    display.sees("The fix", "esc back  c copy")
     display.settle()
     walked.note(display)
     return walked
