@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from kubectl_netdebug.engine.conclude import Circumstances, conclude
+from kubectl_netdebug.engine.describe import describe
 from kubectl_netdebug.engine.run import Diagnosis, Engine, Moment, Settled
 from kubectl_netdebug.engine.source import FactSource, Job
 from kubectl_netdebug.flows import flow_for
-from kubectl_netdebug.model.facts import Answer, FactKey, Unknown, Why
+from kubectl_netdebug.model.facts import Answer, FactKey, Price, Unknown, Why
 from kubectl_netdebug.model.hop import Hop, Outcome
 from kubectl_netdebug.model.look import Look, Suspended
 from kubectl_netdebug.model.question import Question
@@ -30,6 +31,9 @@ ENGINE_LIMIT = 86_400.0
 
 LONG, SHORT = 15.0, 0.5
 """Seconds that leaving waits for a run to end: where something has to be removed, and where not."""
+
+
+_Box = queue.SimpleQueue[Mapping[FactKey, Answer]]
 
 
 class ClosableSource(FactSource, Protocol):
@@ -60,7 +64,7 @@ class _Fetch:
     """A job under way and the queue on which its answer, or its cancellation, arrives."""
 
     flight: Flight
-    box: queue.SimpleQueue[Mapping[FactKey, Answer]]
+    box: _Box
 
 
 class Run:
@@ -82,6 +86,7 @@ class Run:
         self._changed = changed
         self._person = ask
         self._lock = threading.RLock()
+        self._planning = threading.Lock()
         self._began = time.monotonic()
         self._ended: float | None = None
         self._asking_since: float | None = None
@@ -281,18 +286,44 @@ class Run:
     # --- fetching ---------------------------------------------------------------------------------------------------
 
     def plan(self, keys: Iterable[FactKey]) -> list[Job]:
-        """For the engine: the source's jobs, each of which can be given up."""
+        """For the engine: the source's jobs, each of which can be given up. Never waits for a person."""
         wanted = tuple(keys)
-        jobs = [] if self._stopped or self._source is None else self._source.plan(wanted)
-        if self._stopped or self._source is None:  # also when it was stopped while the person was asked
-            answers = {key: Unknown(Why.TIMEOUT, f"not looked at: {self._stopped}") for key in wanted}
-            return [Job("stopped", wanted, lambda: answers, 60.0)]
-        return [self._watched(job) for job in jobs]
+        if self._stopped or self._source is None:
+            return [Job("stopped", wanted, lambda: self._not_looked_at(wanted), 60.0)]
+        dear = tuple(key for key in wanted if key.price is not Price.READ)
+        boxes: dict[FactKey, _Box] = {key: queue.SimpleQueue() for key in dear}
+        if dear:
+            threading.Thread(target=self._plan_dear, args=(boxes,), name="plan", daemon=True).start()
+        reads = self._source.plan([key for key in wanted if key not in boxes])
+        asked = [Job(describe(key), (key,), box.get, ENGINE_LIMIT) for key, box in boxes.items()]
+        return [*(self._watched(job) for job in reads), *asked]
+
+    def _not_looked_at(self, keys: Iterable[FactKey]) -> dict[FactKey, Answer]:
+        return dict.fromkeys(keys, Unknown(Why.TIMEOUT, f"not looked at: {self._stopped}"))
+
+    def _plan_dear(self, boxes: Mapping[FactKey, _Box]) -> None:
+        """Plans what a person may have to be asked for, one plan after the other; reads go on meanwhile."""
+        assert self._source is not None
+        with self._planning:
+            try:
+                jobs = [] if self._stopped else self._source.plan(tuple(boxes))
+            except Exception as defect:  # else the engine would wait for ever
+                fault: Answer = Unknown(Why.ERROR, f"cannot be planned: {type(defect).__name__}: {defect}")
+                _put(boxes, dict.fromkeys(boxes, fault))
+                return
+        if self._stopped:  # also when it was stopped while the person was asked
+            _put(boxes, self._not_looked_at(boxes))
+            return
+        for job in map(self._watched, jobs):
+            threading.Thread(target=_deliver, args=(job, boxes), name=f"deliver {job.title}", daemon=True).start()
 
     def _watched(self, job: Job) -> Job:
         fetch = _Fetch(Flight(job.title, job.keys, time.monotonic(), job.seconds), queue.SimpleQueue())
         with self._lock:
             self._fetches.append(fetch)
+            stopped = self._stopped
+        if stopped:  # between the plan and here
+            self._give_up(fetch, stopped)
 
         def really() -> None:
             try:
@@ -303,7 +334,11 @@ class Run:
 
         def fetched() -> Mapping[FactKey, Answer]:
             threading.Thread(target=really, name=f"fetch {job.title}", daemon=True).start()
-            answers = fetch.box.get()
+            try:
+                answers = fetch.box.get(timeout=job.seconds)
+            except queue.Empty:
+                late = Unknown(Why.TIMEOUT, f"no answer within {job.seconds:.0f} s", milliseconds=job.seconds * 1000)
+                answers = dict.fromkeys(job.keys, late)
             self._landed(fetch, answers)
             return answers
 
@@ -321,6 +356,19 @@ class Run:
         seconds = time.monotonic() - fetch.flight.began
         given_up = Unknown(Why.TIMEOUT, f"{why} after {seconds:.1f} s", milliseconds=seconds * 1000)
         fetch.box.put(dict.fromkeys(fetch.flight.keys, given_up))
+
+
+def _deliver(job: Job, boxes: Mapping[FactKey, _Box]) -> None:
+    """Does a job and puts each answer where the engine waits for it."""
+    answers = job.fetch()
+    missing = Unknown(Why.ERROR, f"{job.title} gave no answer")
+    _put(boxes, {key: answers.get(key, missing) for key in job.keys})
+
+
+def _put(boxes: Mapping[FactKey, _Box], answers: Mapping[FactKey, Answer]) -> None:
+    for key, answer in answers.items():
+        if key in boxes:
+            boxes[key].put({key: answer})
 
 
 class _Source:

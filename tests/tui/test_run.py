@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import pytest
 
@@ -167,3 +167,73 @@ def test_a_failing_backing_is_told_and_raises_nothing() -> None:
     assert run.snapshot().problem == "the cluster is not there"
     assert run.snapshot().result is None
     run.close()
+
+
+class Asks(Played):
+    """Asks the person before the first fact that is more than a read."""
+
+    def open(self, question: Question, ask: Callable[[str], bool]) -> ClosableSource:
+        return _Asks(super().open(question, ask), ask)
+
+
+class _Asks:
+    def __init__(self, source: ClosableSource, ask: Callable[[str], bool]) -> None:
+        self._source, self._ask, self._asked = source, ask, False
+
+    def plan(self, keys: Iterable[FactKey]) -> list[Job]:
+        keys = list(keys)
+        if not self._asked and any(key.price is Price.POD for key in keys):
+            self._asked = True
+            self._ask("May I?")
+        return self._source.plan(keys)
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def test_reads_go_on_while_the_person_thinks() -> None:
+    recorded = recording("np-dns-egress-blocked")
+    asked, answered = threading.Event(), threading.Event()
+    landed: list[int] = []
+
+    def ask(text: str) -> bool:
+        landed.append(landed_reads(run))
+        asked.set()
+        return answered.wait(60)
+
+    run = Run(recorded.question, Asks(recorded, 1.0), ask=ask)
+    run.start()
+    assert asked.wait(60)
+    end = time.monotonic() + 30
+    while landed_reads(run) <= landed[0]:
+        assert time.monotonic() < end, "no read came in while the question stood"
+        time.sleep(0.02)
+    assert not run.snapshot().is_over
+    answered.set()
+    over(run, 60)
+    result = run.snapshot().result
+    assert result is not None
+    assert result.verdict == diagnose_recording(recorded).verdict
+
+
+def landed_reads(run: Run) -> int:
+    """How many reads have been answered."""
+    return sum(f.ended is not None and f.keys[0].price is Price.READ for f in run.snapshot().flights)
+
+
+def test_stopping_while_the_person_is_asked_ends_the_run() -> None:
+    recorded = recording("loopback-bind")
+    asked, answered = threading.Event(), threading.Event()
+
+    def ask(text: str) -> bool:
+        asked.set()
+        return answered.wait(60)
+
+    run = Run(recorded.question, Asks(recorded, 0), ask=ask)
+    run.start()
+    assert asked.wait(60)
+    run.stop()
+    answered.set()  # as the screen does when it is left
+    over(run, 30)
+
+    assert run.snapshot().stopped

@@ -39,10 +39,8 @@ CASES = (
     "dns-custom-override",
     "api-rbac-403",
     "api-token-missing",
-    "pods-loopback",
     "pods-crash",
     "self-hairpin-off",
-    "self-behind-no-service",
     "ingress-backend-missing",
     "ingress-no-class",
     "node-ip-forward-off-asked",
@@ -123,14 +121,8 @@ def walk(display: Display, plan: Plan) -> Walk:
     walked.press(display, plan.situation, plan.situation)
     names = list(plan.names)
     before = ""
-    while True:
-        display.until(lambda: _stands(display, before) is not None, "the next question or the verdict")
-        display.settle()
-        stands = _stands(display, before)
-        assert stands is not None
-        before = stands
-        if stands == "over":
-            break
+    while (before := _next(display, before)) != "over":
+        stands = before
         if stands.startswith(CONSENT):
             walked.told.append(_consent(display))
             yes = plan.nodes or "privileged Pod" not in stands
@@ -145,10 +137,19 @@ def walk(display: Display, plan: Plan) -> Walk:
         walked.press(display, "\r", "enter")
     walked.note(display)
     walked.press(display, "c", "c")
-    display.sees("The fix", "c copy")
+    display.sees("The fix", "esc back  c copy")
     display.settle()
     walked.note(display)
     return walked
+
+
+def _next(display: Display, before: str) -> str:
+    """Waits for what comes after that."""
+    display.until(lambda: _stands(display, before) is not None, "the next question or the verdict")
+    display.settle()
+    stands = _stands(display, before)
+    assert stands is not None
+    return stands
 
 
 def _stands(display: Display, before: str) -> str | None:
