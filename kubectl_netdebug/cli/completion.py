@@ -97,8 +97,8 @@ class _Line:
                 self.waiting = action
         elif self._commands is not None:
             parser = self._commands.choices.get(word)
+            self.command, self._commands = word, None
             if parser is not None:
-                self.command = word
                 self._enter(parser)
         elif self._places:
             self.given[self._places.pop(0).dest] = word
@@ -208,6 +208,10 @@ _SOURCES: dict[tuple[str, str], Callable[[_Line], Iterable[Candidate]]] = {
 
 def _names(line: _Line, resource: str) -> list[str]:
     """Names of a resource, the first 500; none where the cluster does not give them in time."""
+    # Loaded here, so that the limit is for the cluster alone.
+    import kubectl_netdebug.kube.session
+    import kubectl_netdebug.vantage.resources  # noqa: F401
+
     found: list[str] = []
 
     def ask() -> None:

@@ -23,7 +23,15 @@ from kubectl_netdebug.net.masks import Address, Addresses, Names, Network, says_
 
 SYSTEM_NAMESPACES = frozenset(
     {
-        *("default", "kube-system", "kube-public", "kube-node-lease", "kube-flannel", "calico-system", "calico-apiserver"),
+        *(
+            "default",
+            "kube-system",
+            "kube-public",
+            "kube-node-lease",
+            "kube-flannel",
+            "calico-system",
+            "calico-apiserver",
+        ),
         *("tigera-operator", "metallb-system", "istio-system", "cilium", "linkerd", "ingress-nginx", "traefik"),
         *("gateway-system", "local-path-storage", "cert-manager", "gke-system", "openshift-dns"),
     }
@@ -74,7 +82,7 @@ class _Redactor:
         everything = [recording.case, *map(_plain, recording.facts.values())]
         names = {*_names_of_question(recording), *_names_of_keys(recording.facts), *_names_in(everything)}
         kept = SYSTEM_NAMESPACES | VOCABULARY | {*_system_names(everything)}
-        masked = {name for name in names - kept if _NAME.fullmatch(name)}
+        masked = {n for n in names - kept if _NAME.fullmatch(n) and not _ADDRESS.fullmatch(n)}
         masks = Names(key, masked, taken={*kept, *names}, kept=PROGRAMS)
         self._known = {name: name for name in kept} | {name: masks.mask(name) for name in masked}
         words = sorted(self._known, key=len, reverse=True)
