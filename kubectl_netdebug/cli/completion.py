@@ -55,7 +55,7 @@ def complete(words: Sequence[str]) -> tuple[list[Candidate], int]:
     line = _Line(whole_parser())
     for word in typed:
         line.take(word)
-    flag, equals, value = current.partition("=")
+    flag, equals, _ = current.partition("=")
     if equals and flag.startswith("--"):
         action = line.flags.get(flag)
         found, files = line.values(action) if action else ([], False)
@@ -308,7 +308,8 @@ complete -c kubectl-netdebug -l record -l baseline -l write-baseline -l kubeconf
 complete -c kubectl-netdebug -n '__fish_seen_subcommand_from replay' -F
 """
 
-_POWERSHELL = r"""# Completion of kubectl-netdebug for PowerShell: kubectl-netdebug completion powershell | Out-String | Invoke-Expression
+_POWERSHELL = r"""# Completion of kubectl-netdebug for PowerShell:
+# kubectl-netdebug completion powershell | Out-String | Invoke-Expression
 Register-ArgumentCompleter -Native -CommandName kubectl-netdebug -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
     $words = @($commandAst.CommandElements | Select-Object -Skip 1 | ForEach-Object { $_.ToString() })
