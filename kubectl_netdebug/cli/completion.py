@@ -55,7 +55,7 @@ def complete(words: Sequence[str]) -> tuple[list[Candidate], int]:
     line = _Line(whole_parser())
     for word in typed:
         line.take(word)
-    flag, equals, value = current.partition("=")
+    flag, equals, _ = current.partition("=")
     if equals and flag.startswith("--"):
         action = line.flags.get(flag)
         found, files = line.values(action) if action else ([], False)
@@ -97,8 +97,8 @@ class _Line:
                 self.waiting = action
         elif self._commands is not None:
             parser = self._commands.choices.get(word)
+            self.command, self._commands = word, None
             if parser is not None:
-                self.command = word
                 self._enter(parser)
         elif self._places:
             self.given[self._places.pop(0).dest] = word
@@ -208,6 +208,10 @@ _SOURCES: dict[tuple[str, str], Callable[[_Line], Iterable[Candidate]]] = {
 
 def _names(line: _Line, resource: str) -> list[str]:
     """Names of a resource, the first 500; none where the cluster does not give them in time."""
+    # Loaded here, so that the limit is for the cluster alone.
+    import kubectl_netdebug.kube.session
+    import kubectl_netdebug.vantage.resources  # noqa: F401
+
     found: list[str] = []
 
     def ask() -> None:
@@ -304,7 +308,8 @@ complete -c kubectl-netdebug -l record -l baseline -l write-baseline -l kubeconf
 complete -c kubectl-netdebug -n '__fish_seen_subcommand_from replay' -F
 """
 
-_POWERSHELL = r"""# Completion of kubectl-netdebug for PowerShell: kubectl-netdebug completion powershell | Out-String | Invoke-Expression
+_POWERSHELL = r"""# Completion of kubectl-netdebug for PowerShell:
+# kubectl-netdebug completion powershell | Out-String | Invoke-Expression
 Register-ArgumentCompleter -Native -CommandName kubectl-netdebug -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
     $words = @($commandAst.CommandElements | Select-Object -Skip 1 | ForEach-Object { $_.ToString() })

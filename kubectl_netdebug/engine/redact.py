@@ -23,7 +23,15 @@ from kubectl_netdebug.net.masks import Address, Addresses, Names, Network, says_
 
 SYSTEM_NAMESPACES = frozenset(
     {
-        *("default", "kube-system", "kube-public", "kube-node-lease", "kube-flannel", "calico-system", "calico-apiserver"),
+        *(
+            "default",
+            "kube-system",
+            "kube-public",
+            "kube-node-lease",
+            "kube-flannel",
+            "calico-system",
+            "calico-apiserver",
+        ),
         *("tigera-operator", "metallb-system", "istio-system", "cilium", "linkerd", "ingress-nginx", "traefik"),
         *("gateway-system", "local-path-storage", "cert-manager", "gke-system", "openshift-dns"),
     }
@@ -31,7 +39,7 @@ SYSTEM_NAMESPACES = frozenset(
 """Namespaces that clusters have in common: their names, and those of what stands in them, are nobody's secret."""
 
 VOCABULARY = frozenset(
-    (
+    (  # noqa: SIM905
         "any api apps app backend blue check client cluster cni config container controller data database db default "
         "dns echo edge enabled false frontend gateway grpc h2c healthz host http https icmp image ingress internal "
         "ipv4 ipv6 job kubernetes local localhost main manager metrics name namespace net network no node nodes none "
@@ -43,7 +51,7 @@ VOCABULARY = frozenset(
 """Words of the field: a name that is one of these tells nothing, and as a word it has to keep its meaning."""
 
 PROGRAMS = frozenset(
-    (
+    (  # noqa: SIM905
         "calico cilium cloud cluster coredns csi envoy flannel haproxy istio istiod kube kubernetes kustomize linkerd "
         "local metallb nginx svc tigera traefik vip aws azure gke eks aks com org net io example invalid"
     ).split()
@@ -74,7 +82,7 @@ class _Redactor:
         everything = [recording.case, *map(_plain, recording.facts.values())]
         names = {*_names_of_question(recording), *_names_of_keys(recording.facts), *_names_in(everything)}
         kept = SYSTEM_NAMESPACES | VOCABULARY | {*_system_names(everything)}
-        masked = {name for name in names - kept if _NAME.fullmatch(name)}
+        masked = {n for n in names - kept if _NAME.fullmatch(n) and not _ADDRESS.fullmatch(n)}
         masks = Names(key, masked, taken={*kept, *names}, kept=PROGRAMS)
         self._known = {name: name for name in kept} | {name: masks.mask(name) for name in masked}
         words = sorted(self._known, key=len, reverse=True)
@@ -194,7 +202,7 @@ def _plain(answer: Any) -> Any:
 
 
 def _objects(value: Any) -> Iterator[tuple[Mapping[str, Any], bool]]:
-    """Every object inside, at any depth, and whether it is, or is a part of, what stands in a namespace of the system."""
+    """Every object inside, at any depth, and whether it stands in a namespace of the system, or in such an object."""
     pending = [(value, False)]
     while pending:
         each, system = pending.pop()
@@ -229,7 +237,7 @@ def _names_in(value: Any) -> Iterator[str]:
 
 
 def _system_names(value: Any) -> Iterator[str]:
-    """Names of what stands in namespaces that all clusters have, but for those after a node; and of the system's own."""
+    """Names of what stands in namespaces that all clusters have, but for those after a node."""
     for each, system in _objects(value):
         metadata = each.get("metadata")
         if system and isinstance(metadata, Mapping) and not any(o.get("kind") == "Node" for o in _owners(metadata)):
@@ -246,8 +254,7 @@ def _owners(metadata: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _names_of_question(recording: Recording) -> Iterator[str]:
     asked = recording.question
-    for name in (asked.namespace, asked.service, asked.pod, asked.ingress, asked.gateway, asked.node):
-        yield name
+    yield from (asked.namespace, asked.service, asked.pod, asked.ingress, asked.gateway, asked.node)
     yield from (asked.source.namespace, asked.source.name)
     if asked.host and not _ADDRESS.fullmatch(asked.host):
         yield from asked.host.rstrip(".").split(".")

@@ -132,7 +132,7 @@ class Engine:
             self._collect()
 
     def advance(self) -> frozenset[FactKey]:
-        """Goes as far as the facts allow, for a caller that fetches by itself: the keys to `learn`; empty at the end."""
+        """Goes as far as the facts allow, for a caller that fetches: the keys to `learn`; empty at the end."""
         return frozenset(self._advance_all() - self._facts.keys())
 
     def learn(self, answers: Mapping[FactKey, Answer]) -> None:

@@ -88,9 +88,9 @@ class Sweep:
         )
         known = {key: answer for key in keys if (answer := self.lists.answer(key)) is not None}
         service, slices = (known.get(key) for key in keys)
-        if isinstance(service, Known) and isinstance(slices, Known):
-            if service.value and evidently_well(service.value, slices.value["items"]):
-                return False
+        both = isinstance(service, Known) and isinstance(slices, Known) and service.value
+        if both and evidently_well(service.value, slices.value["items"]):
+            return False
         return leaves_a_question(Look(known), asked)
 
     def _run(self, engines: list[Engine]) -> None:

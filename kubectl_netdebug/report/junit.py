@@ -49,7 +49,9 @@ def _finding(suite: ElementTree.Element, found: ScanFinding) -> None:
     if found.accepted:
         ElementTree.SubElement(case, "skipped", {"message": "accepted by the baseline"})
         return
-    failure = ElementTree.SubElement(case, "failure", {"message": _clean(found.cause.summary), "type": found.cause.code})
+    failure = ElementTree.SubElement(
+        case, "failure", {"message": _clean(found.cause.summary), "type": found.cause.code}
+    )
     fixes = [f"fix: {fix.title} ({fix.risk})\n{fix.command}" for fix in found.cause.fixes]
     failure.text = _clean("\n".join([found.cause.means, *(f"saw: {saw}" for saw in found.cause.saw), *fixes]))
 

@@ -68,7 +68,9 @@ def _finding(found: ScanFinding, style: Style, wide: bool) -> list[str]:
 def _stale(result: ScanResult, style: Style) -> list[str]:
     lines = [""] if result.stale else []
     for mark in result.stale:
-        lines += style.labelled("stale", f"the baseline accepts {mark.code} at {mark.place}, which is not found any more")
+        lines += style.labelled(
+            "stale", f"the baseline accepts {mark.code} at {mark.place}, which is not found any more"
+        )
     return lines
 
 

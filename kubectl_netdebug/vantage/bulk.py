@@ -22,7 +22,7 @@ PAGE = 500
 """Objects asked for at once: what `kubectl get` asks for, and what a page costs in memory."""
 
 SIDE_BY_SIDE = 6
-"""Requests under way at once: the share that API priority and fairness leaves a single user, and less than clients use."""
+"""Requests under way at once: few enough for the share that API priority and fairness leaves a single user."""
 
 _DROPPED_METADATA = ("uid", "resourceVersion", "generation", "generateName", "selfLink", "finalizers")
 
@@ -79,7 +79,7 @@ class BulkReader:
 
 
 def side_by_side(work: Callable[[T], Answer], items: Sequence[T]) -> list[Answer]:
-    """The answers in the order of the items. What the threads still do after an interruption is waited for by nobody."""
+    """The answers in the order of the items. After an interruption nobody waits for what the threads still do."""
     answers: dict[int, Answer] = {}
     left = iter(enumerate(items))
     taking = threading.Lock()

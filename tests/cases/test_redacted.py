@@ -20,7 +20,6 @@ from kubectl_netdebug.report.data import as_json
 
 FILES = sorted(Path(__file__).parent.glob("*.json.gz"))
 KEY = b"not a secret, so that a failure can be looked at"
-KINDS = ("Service", "Pod", "Node", "Namespace")
 
 each_recording = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name.removesuffix(".json.gz"))
 

@@ -156,7 +156,9 @@ def _node(number: int) -> dict[str, Any]:
         for i in range(30)
     ]
     return {
-        "metadata": _metadata("Node", number, name, labels={"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}),
+        "metadata": _metadata(
+            "Node", number, name, labels={"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}
+        ),
         "spec": {"podCIDR": cidr, "podCIDRs": [cidr]},
         "status": {
             "addresses": [{"type": "InternalIP", "address": f"172.16.{number // 256}.{number % 256}"}],

@@ -1,4 +1,4 @@
-"""What a scan costs against the size of a cluster: time as a ratio to parsing the same bytes, and memory at its peak."""
+"""What a scan costs against the size of a cluster: time against parsing the same bytes, and memory at its peak."""
 
 from __future__ import annotations
 
