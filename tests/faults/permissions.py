@@ -3,7 +3,8 @@
 The API server is that of a cluster of the laboratory. Each missing right has a user of its own, so runs side
 by side do not meet. Writes docs/permissions.json.
 
-Environment: NAME (the cluster, default netlab), JOBS (runs side by side, default 3), ONLY (questions that contain this).
+Environment: NAME (the cluster, default netlab), JOBS (runs side by side, default 3), ONLY (of the questions those that
+contain this; then nothing is written).
 """
 
 from __future__ import annotations
