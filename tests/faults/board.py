@@ -54,6 +54,9 @@ def save(data: Mapping[str, Any]) -> None:
     """Writes data and page."""
     DATA.write_text(json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     PAGE.write_text(page(data))
+    from tests import docs  # only now: its pages are made from the data
+
+    docs.write()
 
 
 def _load() -> dict[str, Any]:
