@@ -1,5 +1,5 @@
-"""Writes what is made from data: `docs/causes/`, a page for each cause, the texts that `explain` reads, and the pages of
-`tests.pages`: the whole catalogue, the decision trees, the permissions.
+"""Writes what is made from data: `docs/causes/`, a page for each cause, the texts that `explain` reads, and the pages
+of `tests.pages`: the whole catalogue, the decision trees, the permissions.
 
 python -m tests.docs            write the pages
 python -m tests.docs --check    exit 1 and name what differs; write nothing
@@ -41,7 +41,8 @@ def pages() -> dict[str, str]:
         if explanation.hop.value not in hops.setdefault(code, []):
             hops[code].append(explanation.hop.value)
     cases = load()
-    written = {f"{code}.md": _page(cause, hops[code], cases, catalogue) for code, cause in catalogue.items()}
+    rows = {row.code: row for row in whole.rows(catalogue)}
+    written = {f"{code}.md": _page(cause, hops[code], cases, rows[code], catalogue) for code, cause in catalogue.items()}
     return {INDEX: _index(catalogue, hops), **written}
 
 
@@ -64,7 +65,9 @@ def _index(catalogue: Mapping[str, Cause], hops: Mapping[str, list[str]]) -> str
     return "\n".join(lines) + "\n"
 
 
-def _page(cause: Cause, hops: list[str], cases: list[Case], catalogue: Mapping[str, Cause]) -> str:
+def _page(
+    cause: Cause, hops: list[str], cases: list[Case], row: whole.Row, catalogue: Mapping[str, Cause]
+) -> str:
     lines = [GENERATED, "", f"# {cause.title}", "", f"`{cause.code}` · hop: {', '.join(hops)}"]
     for heading, text in (
         ("What you see", cause.symptom),
@@ -76,14 +79,13 @@ def _page(cause: Cause, hops: list[str], cases: list[Case], catalogue: Mapping[s
     if cause.explains:
         lines += ["", "## What it explains", "", "Where these are found too, they are its consequences:", ""]
         lines += [f"- {_link(code, catalogue)}" for code in cause.explains]
-    lines += _proof(cause.code, cases)
+    lines += _proof(cause.code, cases, row)
     return "\n".join(lines) + "\n"
 
 
-def _proof(code: str, cases: list[Case]) -> list[str]:
+def _proof(code: str, cases: list[Case], row: whole.Row) -> list[str]:
     injected = [case for case in cases if case.kind == "fault" and case.expect.code == code]
     quiet = [case for case in cases if case.row == code and case not in injected]
-    (row,) = whole.rows([code])
     lines = ["", "## How it was tested", "", f"{row.state[0].upper()}{row.state[1:]}: {_prose(row.why)}.", ""]
     lines += [f"- named in `{case.id}`: {_prose(case.title)}" for case in injected]
     lines += [f"- not named in `{case.id}` ({case.kind}): {_prose(case.title)}" for case in quiet]

@@ -87,7 +87,9 @@ def _row(
 
 def page() -> str:
     """The page as Markdown."""
-    everything = {title: rows(codes) for title, codes in sections().items()}
+    known = sections()
+    found_all = {row.code: row for row in rows(code for codes in known.values() for code in codes)}
+    everything = {title: [found_all[code] for code in codes] for title, codes in known.items()}
     counts = Counter(row.state for found in everything.values() for row in found)
     lines = [
         "# The whole catalogue",

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lines of a page
 """`docs/permissions.md`: the rights that are used, and the Roles as `access --role` prints them."""
 
 from __future__ import annotations
