@@ -1,4 +1,5 @@
-"""Writes what is made from the catalogue: `docs/causes/`, a page for each cause, and the texts that `explain` reads.
+"""Writes what is made from data: `docs/causes/`, a page for each cause, the texts that `explain` reads, and the pages
+of `tests.pages`: the whole catalogue, the decision trees, the permissions.
 
 python -m tests.docs            write the pages
 python -m tests.docs --check    exit 1 and name what differs; write nothing
@@ -14,11 +15,20 @@ from pathlib import Path
 from kubectl_netdebug.causes.catalogue import explanations
 from kubectl_netdebug.model.finding import Cause
 from tests.faults.case import Case, load
+from tests.pages import catalogue as whole
+from tests.pages import permissions, tree
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "causes"
 TEXTS = Path(__file__).resolve().parent.parent / "kubectl_netdebug" / "cli" / "catalogue.json"
 INDEX = "README.md"
 GENERATED = "<!-- Written by `make docs` from the catalogue; edit the cause, not this page. -->"
+MADE = "<!-- Written by `make docs`; edit the data it is made from, not this page. -->"
+
+
+def made() -> dict[str, str]:
+    """The text of every page beside `causes/` that is made from data, by its file name."""
+    pages = {"catalogue.md": whole.page(), "decision-tree.md": tree.page(), "permissions.md": permissions.page()}
+    return {name: f"{MADE}\n\n{text}" for name, text in pages.items()}
 
 
 def pages() -> dict[str, str]:
@@ -31,7 +41,10 @@ def pages() -> dict[str, str]:
         if explanation.hop.value not in hops.setdefault(code, []):
             hops[code].append(explanation.hop.value)
     cases = load()
-    written = {f"{code}.md": _page(cause, hops[code], cases, catalogue) for code, cause in catalogue.items()}
+    rows = {row.code: row for row in whole.rows(catalogue)}
+    written = {
+        f"{code}.md": _page(cause, hops[code], cases, rows[code], catalogue) for code, cause in catalogue.items()
+    }
     return {INDEX: _index(catalogue, hops), **written}
 
 
@@ -54,7 +67,7 @@ def _index(catalogue: Mapping[str, Cause], hops: Mapping[str, list[str]]) -> str
     return "\n".join(lines) + "\n"
 
 
-def _page(cause: Cause, hops: list[str], cases: list[Case], catalogue: Mapping[str, Cause]) -> str:
+def _page(cause: Cause, hops: list[str], cases: list[Case], row: whole.Row, catalogue: Mapping[str, Cause]) -> str:
     lines = [GENERATED, "", f"# {cause.title}", "", f"`{cause.code}` · hop: {', '.join(hops)}"]
     for heading, text in (
         ("What you see", cause.symptom),
@@ -66,19 +79,21 @@ def _page(cause: Cause, hops: list[str], cases: list[Case], catalogue: Mapping[s
     if cause.explains:
         lines += ["", "## What it explains", "", "Where these are found too, they are its consequences:", ""]
         lines += [f"- {_link(code, catalogue)}" for code in cause.explains]
-    lines += _proof(cause.code, cases)
+    lines += _proof(cause.code, cases, row)
     return "\n".join(lines) + "\n"
 
 
-def _proof(code: str, cases: list[Case]) -> list[str]:
+def _proof(code: str, cases: list[Case], row: whole.Row) -> list[str]:
     injected = [case for case in cases if case.kind == "fault" and case.expect.code == code]
     quiet = [case for case in cases if case.row == code and case not in injected]
-    lines = []
-    if injected or quiet:
-        lines += ["", "## Tried on real clusters", ""]
+    lines = ["", "## How it was tested", "", f"{row.state[0].upper()}{row.state[1:]}: {_prose(row.why)}.", ""]
     lines += [f"- named in `{case.id}`: {_prose(case.title)}" for case in injected]
     lines += [f"- not named in `{case.id}` ({case.kind}): {_prose(case.title)}" for case in quiet]
-    return lines
+    if injected and not quiet:
+        lines.append(
+            "- told apart by the faults of all other causes, none of which may name it; it has no twin of its own"
+        )
+    return lines if lines[-1] else lines[:-1]
 
 
 def _link(code: str, catalogue: Mapping[str, Cause]) -> str:
@@ -121,6 +136,10 @@ def differences(folder: Path = FOLDER, catalogue: Path = TEXTS) -> list[str]:
     old = [f"{name} is out of date" for name in wanted.keys() & present.keys() if wanted[name] != present[name]]
     if not catalogue.exists() or catalogue.read_text(encoding="utf-8") != texts():
         old.append(f"{catalogue.name} is out of date")
+    for name, text in made().items():
+        path = folder.parent / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            old.append(f"{name} is out of date")
     return sorted(missing + left_over + old)
 
 
@@ -134,6 +153,8 @@ def write(folder: Path = FOLDER, catalogue: Path = TEXTS) -> None:
     for name, text in wanted.items():
         (folder / name).write_text(text, encoding="utf-8")
     catalogue.write_text(texts(), encoding="utf-8")
+    for name, text in made().items():
+        (folder.parent / name).write_text(text, encoding="utf-8")
 
 
 def main(argv: list[str]) -> int:

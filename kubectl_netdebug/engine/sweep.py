@@ -86,11 +86,12 @@ class Sweep:
             Object("services", asked.namespace, asked.service),
             Objects(asks.SLICES, asked.namespace, labels=f"{SERVICE_LABEL}={asked.service}"),
         )
-        known = {key: answer for key in keys if (answer := self.lists.answer(key)) is not None}
+        known: dict[FactKey, Known | Unknown] = {
+            key: answer for key in keys if (answer := self.lists.answer(key)) is not None
+        }
         service, slices = (known.get(key) for key in keys)
-        both = isinstance(service, Known) and isinstance(slices, Known) and service.value
-        if both and evidently_well(service.value, slices.value["items"]):
-            return False
+        if isinstance(service, Known) and isinstance(slices, Known) and service.value:
+            return not evidently_well(service.value, slices.value["items"]) and leaves_a_question(Look(known), asked)
         return leaves_a_question(Look(known), asked)
 
     def _run(self, engines: list[Engine]) -> None:

@@ -47,6 +47,10 @@ class ListResult:
     resource_version: str
 
 
+Reduce = Callable[[list[JsonObject]], list[JsonObject]]
+"""What leaves less of the objects of a page, so that a large list never stands in memory as a whole."""
+
+
 class Session:
     """One identity at one API server.
 
@@ -110,7 +114,7 @@ class Session:
         most: int | None = None,
         deadline: float | None = None,
         metadata_only: bool = False,
-        reduce: Callable[[list[JsonObject]], list[JsonObject]] | None = None,
+        reduce: Reduce | None = None,
     ) -> ListResult:
         """All items of a list, page by page of `limit`; stops after `most` items.
 
@@ -234,7 +238,7 @@ class Session:
         most: int | None,
         until: float,
         accept: str,
-        reduce: Callable[[list[JsonObject]], list[JsonObject]] | None,
+        reduce: Reduce | None,
     ) -> ListResult:
         base = list(query.items()) if isinstance(query, dict) else list(query)
         items: list[JsonObject] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from kubectl_netdebug.model.finding import Cause
 from tests import docs
 from tests.contract.repository import ROOT
 from tests.faults.case import FOLDER, KINDS, load
+from tests.pages import catalogue as whole
 
 CATALOGUE = by_code()
 NOT_INJECTED = FOLDER.parent / "not-injected.yaml"
@@ -98,6 +100,16 @@ def test_every_cause_is_injected_or_says_why_not() -> None:
     strangers = {code: str(excused[code]) for code in excused.keys() - CATALOGUE.keys()}
     assert [code for code, reason in strangers.items() if not reason.startswith("no cause: ")] == [], "no such cause"
     assert [code for code, reason in excused.items() if len(str(reason)) < 10] == []
+
+
+def test_every_known_fault_is_accounted_for() -> None:
+    sections = whole.sections()
+    codes = [code for listed in sections.values() for code in listed]
+
+    assert sorted(code for code, times in Counter(codes).items() if times > 1) == []
+    assert sorted(CATALOGUE.keys() - set(codes)) == []
+    assert sorted(set(codes) - CATALOGUE.keys() - _excuses().keys()) == [], "neither a cause nor a reason"
+    assert {row.state for row in whole.rows(codes)} <= whole.MEANS.keys()
 
 
 UNFILLED = "TO" + "DO"

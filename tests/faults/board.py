@@ -72,8 +72,11 @@ def _changed() -> Iterator[dict[str, Any]]:
 
 
 def draw() -> None:
-    """Writes the page from the data."""
+    """Writes the page from the data, and the pages of the causes, which say how each was tested."""
     PAGE.write_text(page(_load()))
+    from tests import docs  # only now: it reads what was measured
+
+    docs.write()
 
 
 def _load() -> dict[str, Any]:
@@ -86,8 +89,6 @@ def store_performance(rows: list[dict[str, Any]]) -> None:
     with _changed() as data:
         data["performance"] = {"date": _today(), "rows": rows}
     draw()
-
-
 
 
 def page(data: Mapping[str, Any]) -> str:

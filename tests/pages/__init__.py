@@ -1,0 +1,1 @@
+"""Pages of `docs/` that are made from data; each module has `page()`, and `tests.docs` writes and compares them."""
