@@ -50,7 +50,7 @@ def _kills(found: Mapping[str, Any]) -> list[str]:
     told = [key for key in found if key not in ("date", "runs", "seed", "ended", "flows")]
     flows = ", ".join(f"{name} {count}" for name, count in found.get("flows", {}).items())
     return [
-        f"Runs of every kind, ended at random instants (seed {found['seed']}; `make kills`).",
+        f"Runs {'of every kind' if flows else 'that look at nodes'}, ended at random instants (seed {found['seed']}; `make kills`).",
         "",
         "| what | count |",
         "|---|---|",
