@@ -208,7 +208,7 @@ def _options(text: str) -> tuple[Option, ...]:
 
 def chain_hash(*parts: str) -> str:
     """What kube-proxy puts behind `KUBE-SVC-` and the like (Kubernetes pkg/proxy/iptables, portProtoHash)."""
-    digest = hashlib.sha256("".join(parts).encode()).digest()
+    digest = hashlib.sha256("".join(parts).encode("utf-8", "surrogatepass")).digest()
     return base64.b32encode(digest).decode()[:16]
 
 

@@ -13,6 +13,7 @@ import base64
 import http.client
 import json
 import os
+import signal
 import ssl
 import statistics
 import subprocess
@@ -64,6 +65,7 @@ def main() -> int:
     if sys.argv[1:2] == ["fill"]:
         return fill(sys.argv[2], float(sys.argv[3]))
     size = float(os.environ.get("SIZE") or 1)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is taken down
     name = os.environ.get("NAME") or "large"
     home = Home.find()
     names = (f"{name}-few", f"{name}-many")

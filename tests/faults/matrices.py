@@ -49,8 +49,9 @@ def _kills(found: Mapping[str, Any]) -> list[str]:
     ended = ", ".join(f"{name} {count}" for name, count in found["ended"].items())
     told = [key for key in found if key not in ("date", "runs", "seed", "ended", "flows")]
     flows = ", ".join(f"{name} {count}" for name, count in found.get("flows", {}).items())
+    which = "of every kind" if flows else "that look at nodes"
     return [
-        f"Runs of every kind, ended at random instants (seed {found['seed']}; `make kills`).",
+        f"Runs {which}, ended at random instants (seed {found['seed']}; `make kills`).",
         "",
         "| what | count |",
         "|---|---|",
