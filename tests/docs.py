@@ -42,7 +42,9 @@ def pages() -> dict[str, str]:
             hops[code].append(explanation.hop.value)
     cases = load()
     rows = {row.code: row for row in whole.rows(catalogue)}
-    written = {f"{code}.md": _page(cause, hops[code], cases, rows[code], catalogue) for code, cause in catalogue.items()}
+    written = {
+        f"{code}.md": _page(cause, hops[code], cases, rows[code], catalogue) for code, cause in catalogue.items()
+    }
     return {INDEX: _index(catalogue, hops), **written}
 
 
@@ -65,9 +67,7 @@ def _index(catalogue: Mapping[str, Cause], hops: Mapping[str, list[str]]) -> str
     return "\n".join(lines) + "\n"
 
 
-def _page(
-    cause: Cause, hops: list[str], cases: list[Case], row: whole.Row, catalogue: Mapping[str, Cause]
-) -> str:
+def _page(cause: Cause, hops: list[str], cases: list[Case], row: whole.Row, catalogue: Mapping[str, Cause]) -> str:
     lines = [GENERATED, "", f"# {cause.title}", "", f"`{cause.code}` · hop: {', '.join(hops)}"]
     for heading, text in (
         ("What you see", cause.symptom),
