@@ -237,10 +237,12 @@ def _names_in(value: Any) -> Iterator[str]:
 
 
 def _system_names(value: Any) -> Iterator[str]:
-    """Names of what stands in namespaces that all clusters have, but for those after a node."""
+    """Names of what stands in namespaces that all clusters have, but for those after a node (its events)."""
     for each, system in _objects(value):
         metadata = each.get("metadata")
-        if system and isinstance(metadata, Mapping) and not any(o.get("kind") == "Node" for o in _owners(metadata)):
+        if not system or not isinstance(metadata, Mapping) or isinstance(each.get("involvedObject"), Mapping):
+            continue
+        if not any(o.get("kind") == "Node" for o in _owners(metadata)):
             yield from _texts(metadata, "name")
             yield from (name for owner in _owners(metadata) for name in _texts(owner, "name"))
     yield from ("kube-dns", "coredns", "kube-proxy", "kube-root-ca.crt", "node-local-dns", "system", "cluster.local")

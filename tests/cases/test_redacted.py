@@ -67,7 +67,7 @@ def _names(key: dict[str, Any], value: Any) -> Iterator[str]:
 
 
 def holds(text: str, name: str) -> bool:
-    return re.search(rf"(?<![a-z0-9_]){re.escape(name)}(?![a-z0-9_])", text) is not None
+    return re.search(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![a-z0-9_])", text) is not None
 
 
 def addresses_of(recording: Recording) -> set[str]:

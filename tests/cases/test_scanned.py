@@ -42,7 +42,9 @@ ABOUT_THE_QUESTION = frozenset(
 SEEN_THROUGH_PODS = frozenset({"slice-controller-stalled", "hostport-conflict", "pod-oom-flapping", "dns-pods-down"})
 """Codes at Services whose slices are in order: a scan that reads no Pods of such Services does not come upon them."""
 
-STUCK_ROLLOUTS = frozenset({"ipam-churn-lag", "ipam-exhausted", "ipam-leaked", "node-protocol-crash-look-alike"})
+STUCK_ROLLOUTS = frozenset(
+    {"ipam-churn-lag", "ipam-exhausted", "ipam-leaked", "ipam-maxpods", "node-protocol-crash-look-alike"}
+)
 """Old Pods serve and new ones do not start: these stand in no slice, and a scan reads no Pods of such Services."""
 
 WAITS_FOR_AN_ADDRESS = frozenset({"lb-pending-node-port-twin", "loadbalancer-pending-twin"})

@@ -47,6 +47,11 @@ def cluster(nodes: int, services: int, pods: int, *, broken: int = 0) -> Pages:
         "/apis/apps/v1/daemonsets": _pages(iter(())),
         "/apis/apiregistration.k8s.io/v1/apiservices": _pages(iter(())),
         "/api/v1/events": _pages(iter(())),
+        **{
+            f"/api/v1/namespaces/{namespace}/{resource}": _pages(iter(()))
+            for namespace in {_home(n) for n in sorted(bad)}
+            for resource in ("pods", "events")
+        },
     }
 
 

@@ -100,9 +100,10 @@ class Display:
         for each in words:
             self.until(lambda each=each: each in self.text, repr(each), patience)  # type: ignore[misc]
 
-    def settle(self, seconds: float = 0.3) -> None:
-        """Reads until nothing is drawn for a while."""
-        while self.read(seconds):
+    def settle(self, seconds: float = 0.3, most: float = 1.5) -> None:
+        """Reads until nothing is drawn for a while, or for so long at most: clocks of running checks never rest."""
+        end = time.monotonic() + most
+        while time.monotonic() < end and self.read(seconds):
             pass
 
     def ends(self, patience: float = PATIENCE) -> int:

@@ -8,7 +8,7 @@ import pytest
 
 from kubectl_netdebug.cli.replay import diagnose_recording
 from tests.tui.stage import recording
-from tests.tui.walks import CASES, FOLDER, MOST_KEYS, walk_recorded
+from tests.tui.walks import CASES, FOLDER, MOST_KEYS, outline, walk_recorded
 
 AGAIN = "run python -m tests.tui.walks and look at what changed"
 
@@ -28,4 +28,4 @@ def test_from_the_first_screen_to_cause_and_fix(name: str, tmp_path: Path) -> No
     assert walked.presses <= MOST_KEYS
     assert f"{cause.code} · {cause.confidence}" in walked.transcript
     assert "The fix" in walked.transcript
-    assert walked.transcript == (FOLDER / f"{name}.txt").read_text(encoding="utf-8"), AGAIN
+    assert outline(walked.transcript) == outline((FOLDER / f"{name}.txt").read_text(encoding="utf-8")), AGAIN

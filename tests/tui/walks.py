@@ -112,6 +112,12 @@ def still(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", lines)
 
 
+def outline(transcript: str) -> tuple[list[str], str]:
+    """The keys of a walk and its last page: what stays the same however a run's answers and the frames interleave."""
+    keys = [line for line in transcript.splitlines() if line.startswith(">>> ")]
+    return keys, transcript.rpartition(">>> ")[2]
+
+
 def walk(display: Display, plan: Plan) -> Walk:
     """From the first screen to the fix; the walk is left at the page that shows it."""
     walked = Walk()
