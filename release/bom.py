@@ -18,7 +18,15 @@ NAME = "sbom.cdx.json"
 def write(target: Path, bundled: Collection[str]) -> None:
     """Writes the bill for the distributions named. Leaves with a message where one is not in the environment."""
     everything = BUILD / "environment.cdx.json"
-    words = ["environment", "--pyproject", ROOT / "pyproject.toml", "--output-format", "JSON", "--spec-version", "1.6"]
+    words: list[str | Path] = [
+        "environment",
+        "--pyproject",
+        ROOT / "pyproject.toml",
+        "--output-format",
+        "JSON",
+        "--spec-version",
+        "1.6",
+    ]
     run([tools(), "-m", "cyclonedx_py", *words, "--output-reproducible", "--output-file", everything, frozen()])
     bill = only(json.loads(everything.read_text(encoding="utf-8")), bundled)
     missing = {_plain(name) for name in bundled} - {_plain(each["name"]) for each in bill["components"]}

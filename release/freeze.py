@@ -28,7 +28,7 @@ def freeze() -> Frozen:
     out, work = BUILD / "out", BUILD / "work"
     shutil.rmtree(out, ignore_errors=True)
     spec = ROOT / "release" / "netdebug.spec"
-    words = ["--noconfirm", "--log-level", "WARN", "--distpath", out, "--workpath", work]
+    words: list[str | Path] = ["--noconfirm", "--log-level", "WARN", "--distpath", out, "--workpath", work]
     run([python, "-m", "PyInstaller", *words, spec], PYTHONHASHSEED="0")
     contents = json.loads((work / spec.stem / "contents.json").read_text(encoding="utf-8"))
     return Frozen(

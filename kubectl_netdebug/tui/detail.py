@@ -6,7 +6,7 @@ from kubectl_netdebug.engine.describe import describe, reproduce, vantage_of
 from kubectl_netdebug.model.facts import Known
 from kubectl_netdebug.model.finding import Effect
 from kubectl_netdebug.model.hop import State
-from kubectl_netdebug.model.result import CauseLine, FixLine, Result
+from kubectl_netdebug.model.result import CauseLine, FixLine, Result, VerdictState
 from kubectl_netdebug.tui.state import Check, RunState, Stage
 from kubectl_netdebug.tui.words import ACCENT, FAINT, STRONG, Line, Part, harmless, labelled
 
@@ -17,6 +17,11 @@ def causes_at(check: Check, result: Result | None) -> list[CauseLine]:
         return []
     here = {(found.finding.code, found.finding.at) for found in check.settled.found}
     return [cause for cause in result.causes if (cause.code, cause.object) in here]
+
+
+def _is_headline(cause: CauseLine, result: Result | None) -> bool:
+    """Whether the verdict's sentence is this cause's; beside a healthy verdict a possible one needs its own."""
+    return result is not None and cause is result.causes[0] and result.verdict.state is not VerdictState.HEALTHY
 
 
 def fix_at(check: Check | None, result: Result | None, number: int = 0) -> FixLine | None:
@@ -41,9 +46,8 @@ def detail_lines(check: Check, state: RunState, width: int, *, evidence: bool = 
     if not causes:
         lines += labelled("Saw", f"{check.settled.outcome.saw}  ({_seen_from(check, state)})", width)
         lines += _missing(check, width)
-    alone = len(causes) == 1
     for cause in causes:
-        lines += cause_lines(cause, width, alone=alone and state.result is not None and cause is state.result.causes[0])
+        lines += cause_lines(cause, width, alone=len(causes) == 1 and _is_headline(cause, state.result))
     if causes and not evidence:
         lines += labelled("", "e evidence · x explain", width, style=FAINT)
     if evidence:

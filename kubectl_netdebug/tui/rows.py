@@ -128,11 +128,8 @@ def verdict_lines(state: RunState, width: int, most: int = 3) -> list[Line]:
         text = state.trouble or "no fault so far"
         return [(Part(cut(harmless(text), width), STATE_STYLES[State.WARN] if state.trouble else FAINT),)]
     verdict = result.verdict
-    tag = (
-        f"{result.causes[0].code} · {verdict.confidence}"
-        if result.causes and verdict.confidence
-        else verdict.state.value
-    )
+    cause = next(iter(result.causes), None)
+    tag = f"{cause.code} · {verdict.confidence or cause.confidence}" if cause else verdict.state.value
     if not state.is_certain:
         tag += " · so far"
     if state.stopped:
@@ -175,14 +172,19 @@ def was_not_reached(check: Check) -> bool:
 
 
 def broken_index(state: RunState) -> int | None:
-    """The hop to look at: where the primary cause was found, else the first bad one."""
+    """The hop to look at: where the primary cause was found, else the first bad one, else where a cause is possible."""
     codes = {cause.code for cause in state.result.causes[:1]} if state.result else set()
-    for index, check in enumerate(state.checks):
-        if check.is_bad and check.settled and any(found.finding.code in codes for found in check.settled.found):
-            return index
+    named = [
+        index
+        for index, check in enumerate(state.checks)
+        if check.settled and any(found.finding.code in codes for found in check.settled.found)
+    ]
+    if bad := [index for index in named if state.checks[index].is_bad]:
+        return bad[0]
     states = (State.FAIL, State.WARN, State.ERROR, State.UNKNOWN)
     for wanted in states:
         for index, check in enumerate(state.checks):
             if check.settled and check.settled.outcome.state is wanted:
                 return index
-    return None
+    # What is only possible is named beside a healthy verdict too: its check passed.
+    return named[0] if named else None

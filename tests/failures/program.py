@@ -115,7 +115,7 @@ def _recorded_probes(recording: Recording) -> Iterator[None]:
             return [*super().plan(sorted(reads, key=repr)), *_replayed(recording, wanted - reads)]
 
     def engine(*arguments: Any, facts: Mapping[FactKey, Answer], **more: Any) -> Engine:
-        now = {key: known for key, known in recording.facts.items() if isinstance(key, Now)}
+        now: dict[FactKey, Answer] = {key: known for key, known in recording.facts.items() if isinstance(key, Now)}
         return Engine(*arguments, facts={**facts, **now}, **more)
 
     with mock.patch.object(diagnose, "ClusterSource", Source), mock.patch.object(diagnose, "Engine", engine):

@@ -35,7 +35,7 @@ class Plan:
     own: bool
     """The repository's own cases, all or some: results and recordings are kept."""
     jobs: int
-    missing: bool
+    missing: bool = False
     """Only what has no right result yet."""
 
 

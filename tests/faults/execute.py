@@ -256,8 +256,13 @@ def _heal(lab: Lab, case: Case, names: Mapping[str, str], result: Mapping[str, A
 def _keep(file: Path, case: Case, expect: Expect, recordings: Path) -> None:
     """Stores the recording with what it is and what it must lead to."""
     recording = Recording.from_bytes(_without_paths(file.read_bytes()))
-    about = {"id": case.id, "row": case.row, "kind": case.kind, "title": case.title, "expect": asdict(expect)}
-    about["expect"]["also"] = list(expect.also)
+    about: dict[str, Any] = {
+        "id": case.id,
+        "row": case.row,
+        "kind": case.kind,
+        "title": case.title,
+        "expect": asdict(expect) | {"also": list(expect.also)},
+    }
     recordings.mkdir(parents=True, exist_ok=True)
     (recordings / f"{case.id}.json.gz").write_bytes(replace(recording, case=about).to_bytes())
 

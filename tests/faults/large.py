@@ -256,7 +256,11 @@ def _service(space: str, name: str, app: str, backends: Iterable[int], pod: str 
     }
     kind = ("discovery.k8s.io/v1", "EndpointSlice", space, f"{name}-abcde")
     slices = f"/apis/discovery.k8s.io/v1/namespaces/{space}/endpointslices"
-    more = {"addressType": "IPv4", "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}], "endpoints": endpoints}
+    more: dict[str, Any] = {
+        "addressType": "IPv4",
+        "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+        "endpoints": endpoints,
+    }
     yield slices, _object(*kind, metadata={"labels": labels}, **more)
 
 

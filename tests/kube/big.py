@@ -87,7 +87,7 @@ def _page(items: list[dict[str, Any]], number: int, total: int) -> bytes:
 
 def _metadata(kind: str, number: int, name: str, **more: Any) -> dict[str, Any]:
     """As large as the real thing: with the fields that servers and tools leave there."""
-    fields = {f"f:field{i}": {".": {}, "f:inner": {}} for i in range(6)}
+    fields: dict[str, Any] = {f"f:field{i}": {".": {}, "f:inner": {}} for i in range(6)}
     return {
         "name": name,
         "uid": f"{number:08x}-0000-4000-8000-{number:012x}",

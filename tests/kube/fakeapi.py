@@ -21,7 +21,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.kube.certificates import Authority
@@ -183,7 +183,7 @@ class FakeApi:
         self.port: int = self._server.server_address[1]
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> FakeApi:
+    def __enter__(self) -> Self:
         # A short poll interval makes stopping quick.
         serve = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         serve.start()

@@ -14,8 +14,8 @@ from textual.screen import Screen
 from kubectl_netdebug.tui.app import NetdebugApp
 from kubectl_netdebug.tui.screens.run import RunScreen
 from kubectl_netdebug.tui.screens.start import StartScreen
-from tests.tui.stage import Stage, run_screen
-from tests.tui.test_guided import PROBED, Asking, StandIn, recording
+from tests.tui.stage import Stage, recording, run_screen
+from tests.tui.test_guided import PROBED, Asking, StandIn
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "screens"
 

@@ -65,6 +65,10 @@ class Stage:
         """Waits for words."""
         await sees(self.pilot, words)
 
+    def top(self) -> Screen[Any]:
+        """The screen that is shown now."""
+        return self.app.screen
+
     async def over(self) -> None:
         """Waits for the end of the run."""
         assert isinstance(self.screen, RunScreen)
@@ -89,7 +93,8 @@ def on_stage(
             each.abandon()
         return app
 
-    return run(scene())
+    played: NetdebugApp = run(scene())
+    return played
 
 
 def run(scene: Coroutine[Any, Any, Any]) -> Any:

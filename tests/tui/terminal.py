@@ -115,7 +115,8 @@ class Display:
         while self.read(0):
             pass
         self.after = termios.tcgetattr(self.theirs)
-        return self.process.returncode
+        code: int = self.process.wait()
+        return code
 
     def close(self) -> None:
         """Ends what still runs."""

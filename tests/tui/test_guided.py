@@ -121,13 +121,13 @@ def test_three_questions_back_and_forth() -> None:
         assert "from pod/client" in stage.text
         await stage.press("enter")
         await stage.sees("To which port?")
-        assert isinstance(stage.app.screen, AskScreen)
+        assert isinstance(stage.top(), AskScreen)
         await stage.press("escape", "escape")
         await stage.sees("From which Pod?")
         assert "cli" in stage.text
         await stage.press("enter", "enter", "enter")
         await stage.sees("pod/client → svc/")
-        assert isinstance(stage.app.screen, RunScreen)
+        assert isinstance(stage.top(), RunScreen)
 
     on_stage(lambda: StartScreen(StandIn(FAULT)), play)
 
@@ -151,7 +151,7 @@ def test_words_that_name_nothing_are_told_in_place() -> None:
         await stage.press("enter")
         await stage.press(*"nonsense://x", "enter")
         await stage.sees("are spoken")
-        assert isinstance(stage.app.screen, AskScreen)
+        assert isinstance(stage.top(), AskScreen)
 
     on_stage(lambda: StartScreen(StandIn(FAULT)), play)
 
@@ -180,7 +180,7 @@ def consent(keys: tuple[str, ...]) -> list[bool]:
 
     async def play(stage: Stage) -> None:
         await stage.sees("needs your consent")
-        assert isinstance(stage.app.screen, ConsentScreen)
+        assert isinstance(stage.top(), ConsentScreen)
         assert "[bold]cart␛[2J" in stage.text
         await stage.press(*keys)
         await stage.over()

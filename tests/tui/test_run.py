@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 import pytest
 
 from kubectl_netdebug.cli.replay import diagnose_recording
+from kubectl_netdebug.engine.recording import Recording
 from kubectl_netdebug.engine.source import Job
 from kubectl_netdebug.model.facts import Answer, FactKey, MayProbe, Price, Unknown
 from kubectl_netdebug.model.hop import Hop, State
@@ -47,14 +48,14 @@ def test_a_played_recording_comes_to_the_verdict_of_its_replay(name: str) -> Non
 class Hanging(Played):
     """Probes in Pods never answer; `released` lets them."""
 
-    def __init__(self, *args: object) -> None:
-        super().__init__(*args)  # type: ignore[arg-type]
+    def __init__(self, recording: Recording, pace: float = 1.0) -> None:
+        super().__init__(recording, pace)
         self.released = threading.Event()
         self.reached = threading.Event()
         self.closed = 0
 
-    def open(self, question: Question, ask: object) -> ClosableSource:  # type: ignore[override]
-        return _Hangs(super().open(question, ask), self)  # type: ignore[arg-type]
+    def open(self, question: Question, ask: Callable[[str], bool]) -> ClosableSource:
+        return _Hangs(super().open(question, ask), self)
 
 
 class _Hangs:
@@ -156,7 +157,7 @@ def test_repeating_one_check_asks_only_for_what_it_saw() -> None:
 
 def test_a_failing_backing_is_told_and_raises_nothing() -> None:
     class Broken(Played):
-        def open(self, question: Question, ask: object) -> ClosableSource:  # type: ignore[override]
+        def open(self, question: Question, ask: object) -> ClosableSource:
             raise OSError("the cluster is not there")
 
     recorded = recording("loopback-bind")

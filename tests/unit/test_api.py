@@ -23,7 +23,7 @@ from kubectl_netdebug.causes.mesh import mesh_of
 from kubectl_netdebug.causes.webhook import _FAILED, _short
 from kubectl_netdebug.kube.execution import ExecResult
 from kubectl_netdebug.kube.rim import WITHHELD, admit
-from kubectl_netdebug.model.facts import ApiCall, Known, PodToken, Unknown, Why, answer_to_json
+from kubectl_netdebug.model.facts import ApiCall, FactKey, Known, PodToken, Unknown, Why, answer_to_json
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.pod import read_pod
 from kubectl_netdebug.net.api_spoken import Rule, read_api_reply, read_mounted
@@ -247,7 +247,9 @@ def test_pem_is_read_and_told() -> None:
 
 
 def _pod(containers: list[str], init: list[str], annotations: dict[str, str] | None = None) -> Any:
-    named = lambda names: [{"name": name} for name in names]  # noqa: E731
+    def named(names: list[str]) -> list[dict[str, str]]:
+        return [{"name": name} for name in names]
+
     return read_pod(
         {
             "metadata": {"name": "web", "namespace": "shop", "annotations": annotations or {}},
@@ -282,7 +284,7 @@ def _client() -> Any:
     ('Get "https://172.30.0.11:10250/containerLogs/x": dial tcp 172.30.0.11:10250: connect: no route to host', False),
 ])  # fmt: skip
 def test_a_kubelet_that_cannot_be_asked_is_known_by_the_api_servers_words(says: str, trust: bool) -> None:
-    facts = {
+    facts: dict[FactKey, Known | Unknown] = {
         asks.log_of(_client(), "app", lines=LOG_LINES).key: Unknown(Why.ERROR, says),
         asks.pods_in("kube-system").key: Known({"items": [], "complete": True}),
     }
@@ -297,7 +299,7 @@ def test_a_kubelet_that_cannot_be_asked_is_known_by_the_api_servers_words(says: 
     Unknown(Why.TIMEOUT, "no answer within 10 s"),
 ])  # fmt: skip
 def test_a_log_that_cannot_be_had_for_other_reasons_accuses_no_kubelet(unknown: Unknown) -> None:
-    facts = {
+    facts: dict[FactKey, Known | Unknown] = {
         asks.log_of(_client(), "app", lines=LOG_LINES).key: unknown,
         asks.pods_in("kube-system").key: Known({"items": [], "complete": True}),
     }

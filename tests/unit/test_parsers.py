@@ -103,7 +103,7 @@ def _short(function: Callable[..., Any]) -> str:
 
 def _readers() -> dict[str, Callable[..., Any]]:
     """Public functions all of whose parameters are text or plain data."""
-    found = {}
+    found: dict[str, Callable[..., Any]] = {}
     for module in _modules():
         for name, function in inspect.getmembers(module, inspect.isfunction):
             if function.__module__ == module.__name__ and not name.startswith("_") and _takes_plain_data(function):

@@ -207,6 +207,7 @@ def test_the_schema_refuses_what_is_not_in_it() -> None:
 
 
 def test_the_schema_knows_every_word_of_the_model() -> None:
+    assert isinstance(SCHEMA.schema, dict)
     definitions = SCHEMA.schema["$defs"]
     properties = SCHEMA.schema["properties"]
     cause = definitions["cause"]["properties"]

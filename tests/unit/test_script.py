@@ -18,8 +18,7 @@ from kubectl_netdebug.vantage.script import NO_TOOL, Target, batch, classify, re
 
 NONCE = "4f1d0c2b7a9e8d63"
 TOOLS = ("cut", "date", "grep", "cat", "printf", "head", "tr", "true", "sleep", "touch", "timeout")
-SHELLS = {name: shutil.which(name) for name in ("dash", "bash", "busybox", "sh")}
-SHELLS = {name: path for name, path in SHELLS.items() if path}
+SHELLS = {name: path for name in ("dash", "bash", "busybox", "sh") if (path := shutil.which(name))}
 
 
 @pytest.fixture
