@@ -71,9 +71,18 @@ def _changed() -> Iterator[dict[str, Any]]:
         DATA.write_text(json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
+def _forget(data: dict[str, Any]) -> None:
+    """Drops results of cases that are no longer there."""
+    known = {case.id for case in load()}
+    for board in data.get("variants", {}).values():
+        board["cases"] = {name: case for name, case in board["cases"].items() if name in known}
+
+
 def draw() -> None:
     """Writes the page from the data, and the pages of the causes, which say how each was tested."""
-    PAGE.write_text(page(_load()))
+    with _changed() as data:
+        _forget(data)
+    PAGE.write_text(page(data))
     from tests import docs  # only now: it reads what was measured
 
     docs.write()
