@@ -7,19 +7,20 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import ActiveBinding, Binding, BindingType
+from textual.events import Event, InputEvent
 from textual.keys import format_key
 from textual.screen import Screen
 from textual.theme import ThemeProvider
 
-from kubectl_netdebug.tui import clipboard, settings
+from kubectl_netdebug.tui import clipboard, hangup, settings
 from kubectl_netdebug.tui.screens.base import Palette
 from kubectl_netdebug.tui.screens.texts import TextScreen
-from kubectl_netdebug.tui.settings import Settings
+from kubectl_netdebug.tui.settings import Remembered
 from kubectl_netdebug.tui.words import Line, Part, labelled, padded
 
 if TYPE_CHECKING:
@@ -41,14 +42,15 @@ class NetdebugApp(App[int]):
         Binding("ctrl+q", "quit", "quit", show=False, priority=True, id="app.quit-anyway"),
         Binding("q", "quit", "quit", id="app.quit"),
         Binding("question_mark,f1", "help", "help", id="app.help", key_display="?"),
+        Binding("comma,f2", "settings", "settings", show=False, id="app.settings", key_display=","),
         Binding("colon", "command_palette", "commands", show=False, id="app.commands"),
         Binding("ctrl+z", "suspend_process", "suspend", show=False, id="app.suspend"),
     ]
 
-    def __init__(self, first: Callable[[], Screen[None]], remembered: Settings | None = None) -> None:
+    def __init__(self, first: Callable[[], Screen[None]], remembered: Remembered | None = None) -> None:
         super().__init__()
         self._first = first
-        self.remembered = remembered or Settings()
+        self.remembered = remembered or Remembered()
         self.finished: list[RunScreen] = []
         """Every run that came to a result, in order; the last one is told in the scrollback."""
         self.opened: list[RunScreen] = []
@@ -61,8 +63,8 @@ class NetdebugApp(App[int]):
     def on_mount(self) -> None:
         """The theme, the keys, the first screen."""
         self.theme = self._theme()
-        if self.remembered.keys:
-            self.set_keymap(dict(self.remembered.keys))
+        if self.remembered.now.keys:
+            self.set_keymap(dict(self.remembered.now.keys))
         self._listen_to_signals()
         self.push_screen(self._first())
         self._remembering = True
@@ -71,7 +73,7 @@ class NetdebugApp(App[int]):
     def _theme(self) -> str:
         if os.environ.get("NO_COLOR") or _few_colours():
             return SIMPLE_THEME
-        wanted = os.environ.get("TEXTUAL_THEME") or self.remembered.theme
+        wanted = os.environ.get("TEXTUAL_THEME") or self.remembered.now.theme
         return wanted if wanted in self.available_themes else THEME
 
     def _listen_to_signals(self) -> None:
@@ -82,12 +84,14 @@ class NetdebugApp(App[int]):
             if number is not None and threading.current_thread() is threading.main_thread():
                 with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
                     asyncio.get_running_loop().add_signal_handler(number, self.exit, 130)
+        if not self.is_headless:
+            loop = asyncio.get_running_loop()
+            hangup.watch(partial(loop.call_soon_threadsafe, self.exit, 130))
 
     def watch_theme(self, theme: str) -> None:
         """A theme that was chosen is remembered; one that the terminal dictates is not."""
-        if self._remembering and theme != self.remembered.theme:
-            self.remembered = replace(self.remembered, theme=theme)
-            settings.save(self.remembered)
+        if self._remembering and theme != self.remembered.now.theme:
+            self.remembered.change(theme=theme)
 
     def ran(self, screen: RunScreen) -> None:
         """A run came to its end."""
@@ -146,9 +150,21 @@ class NetdebugApp(App[int]):
         if not isinstance(self.screen, Palette):
             self.push_screen(Palette(id="--command-palette"))
 
+    def action_settings(self) -> None:
+        """What is remembered, to be changed."""
+        from kubectl_netdebug.tui.screens.settings import SettingsScreen
+
+        if not isinstance(self.screen, SettingsScreen):
+            self.push_screen(SettingsScreen(self.remembered))
+
     def search_themes(self) -> None:
         """The themes, to be found by typing."""
         self.push_screen(Palette(providers=[ThemeProvider], placeholder="Which theme?"))
+
+    async def on_event(self, event: Event) -> None:
+        """What is typed while it leaves would open screens that are never built."""
+        if not (self._exit and isinstance(event, InputEvent)):
+            await super().on_event(event)
 
     async def action_quit(self) -> None:
         """Leaves at once; nothing is waited for."""
@@ -167,7 +183,7 @@ class NetdebugApp(App[int]):
             for key, does in keys:
                 text.append((Part(padded(key, 16), "bold"), Part(does)))
             where = settings.place()
-            return [*text, (), *labelled("", f"Keys and the theme are remembered in {where}.", width, hang=0)]
+            return [*text, (), *labelled("", f"Settings are remembered in {where}; , shows them.", width, hang=0)]
 
         self.push_screen(TextScreen("Help", lines))
 
@@ -181,6 +197,7 @@ class NetdebugApp(App[int]):
                     f"key {format_key(binding.key)}",
                     lambda action=binding.action, node=each.node: self.call_later(node.run_action, action),
                 )
+        yield SystemCommand("Settings", "theme, consent, images, keys", self.action_settings)
         yield SystemCommand("Theme", "dark, light, 16 colours …", self.action_change_theme)
         yield SystemCommand("Help", "the keys of this screen", self.action_help)
         yield SystemCommand("Quit", "leave", self.action_quit)

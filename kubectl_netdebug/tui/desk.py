@@ -26,6 +26,12 @@ class Desk(Protocol):
     def look_around(self) -> Outlook:
         """What can be chosen. Raises ConfigProblem."""
 
+    def namespaces(self) -> tuple[str, ...]:
+        """The names that may be listed. Raises ConfigProblem and KubeError."""
+
+    def enter(self, namespace: str) -> None:
+        """Everything from now on is about another namespace."""
+
     def aimed(self, question: Question) -> Question:
         """An address of the cluster's own is its Service or Pod."""
 

@@ -8,14 +8,14 @@ if TYPE_CHECKING:
     from textual.dom import DOMNode
 
     from kubectl_netdebug.tui.screens.run import RunScreen
-    from kubectl_netdebug.tui.settings import Settings
+    from kubectl_netdebug.tui.settings import Remembered
 
 
 class Host(Protocol):
     """The app."""
 
     opened: list[RunScreen]
-    remembered: Settings
+    remembered: Remembered
 
     def tell(self, text: str) -> None:
         """A sentence at the edge, for some seconds."""

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from kubectl_netdebug.tui.screens.run import RunScreen
+    from kubectl_netdebug.tui.settings import Remembered
 
 
 def open_demo(args: argparse.Namespace) -> Exit:
     """`demo` at a terminal: the list of recordings, or one of them."""
     from kubectl_netdebug.cli.cases import all_cases
+    from kubectl_netdebug.tui import settings
     from kubectl_netdebug.tui.screens.cases import CasesScreen
 
     cases = all_cases()
@@ -37,7 +39,8 @@ def open_demo(args: argparse.Namespace) -> Exit:
             screen.call_after_refresh(screen.play, chosen)
         return screen
 
-    return Exit.INTERRUPTED if run(args, first) is Exit.INTERRUPTED else Exit.HEALTHY
+    left = run(args, first, settings.Remembered(settings.load()))
+    return Exit.INTERRUPTED if left is Exit.INTERRUPTED else Exit.HEALTHY
 
 
 def open_live(args: argparse.Namespace) -> Exit:
@@ -46,21 +49,21 @@ def open_live(args: argparse.Namespace) -> Exit:
     from kubectl_netdebug.tui.place import Cluster
     from kubectl_netdebug.tui.screens.start import StartScreen
 
-    cluster = Cluster(args, settings.load())
+    remembered = settings.Remembered(settings.load())
+    cluster = Cluster(args, remembered)
     try:
-        return run(args, lambda: StartScreen(cluster))
+        return run(args, lambda: StartScreen(cluster), remembered)
     finally:
         cluster.close()
 
 
-def run(args: argparse.Namespace, first: Callable[[], Screen[None]]) -> Exit:
+def run(args: argparse.Namespace, first: Callable[[], Screen[None]], remembered: Remembered) -> Exit:
     """Runs the app to its end, then tells the last result where it stays. Returns the exit code."""
-    from kubectl_netdebug.tui import settings
     from kubectl_netdebug.tui.app import NetdebugApp
 
     if getattr(args, "no_color", False):
         os.environ["NO_COLOR"] = "1"
-    app = NetdebugApp(first, settings.load())
+    app = NetdebugApp(first, remembered)
     left = app.run()
     for screen in app.opened:
         screen.abandon()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+MOST = 500
+"""Entries of a list."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -35,3 +38,12 @@ class Outlook:
     troubles: tuple[Trouble, ...] = ()
     complete: bool = True
     problem: str = ""
+
+
+def narrowed(entries: tuple[Entry, ...], typed: str) -> list[Entry]:
+    """Those that have all typed words in their name; a name that begins so comes first."""
+    words = typed.lower().split()
+    found = [entry for entry in entries if all(word in entry.word.lower() for word in words)]
+    if words:
+        found.sort(key=lambda e: not e.word.lower().rpartition("/")[2].startswith(words[0]))
+    return found[:MOST]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kubectl_netdebug.cli.exits import UsageProblem
-from kubectl_netdebug.tui.settings import Settings
+from kubectl_netdebug.tui.settings import Remembered, Settings
 
 if TYPE_CHECKING:
     from kubectl_netdebug.kube.session import Session
@@ -47,13 +47,25 @@ class Permissions:
 class Cluster:
     """The session, opened when it is first needed: the first screen does not wait for it. Threads may share it."""
 
-    def __init__(self, args: argparse.Namespace, remembered: Settings) -> None:
+    def __init__(self, args: argparse.Namespace, remembered: Remembered) -> None:
+        """Raises UsageProblem for flags that contradict each other."""
         self.args = args
-        self.remembered = remembered
-        self.permissions = Permissions.of(args, remembered)
+        self._remembered = remembered
+        Permissions.of(args, remembered.now)
         self.limit = float(getattr(args, "timeout", 60.0) or 3600.0)
         self._lock = threading.Lock()
         self._session: Session | None = None
+        self._entered = ""
+
+    @property
+    def remembered(self) -> Settings:
+        """As they are now."""
+        return self._remembered.now
+
+    @property
+    def permissions(self) -> Permissions:
+        """By the flags and by what is remembered now."""
+        return Permissions.of(self.args, self.remembered)
 
     def session(self) -> Session:
         """Raises ConfigProblem."""
@@ -67,14 +79,24 @@ class Cluster:
 
     @property
     def namespace(self) -> str:
-        """The one that was asked for, else that of the context."""
-        return getattr(self.args, "namespace", None) or self.session().namespace or "default"
+        """The one that was entered, else the one that was asked for, else that of the context."""
+        return self._entered or getattr(self.args, "namespace", None) or self.session().namespace or "default"
 
     @property
     def place(self) -> str:
         """Where we are, in a few words."""
         session = self.session()
         return " · ".join(part for part in (session.context or session.server, f"ns {self.namespace}") if part)
+
+    def namespaces(self) -> tuple[str, ...]:
+        """Those that may be listed, 500 at most. Raises ConfigProblem and KubeError."""
+        from kubectl_netdebug.tui.survey import namespaces
+
+        return namespaces(self.session())
+
+    def enter(self, namespace: str) -> None:
+        """Everything from now on is about another namespace."""
+        self._entered = namespace
 
     def aimed(self, question: Question) -> Question:
         """An address of the cluster's own is its Service or Pod. Reads; call it on a thread."""

@@ -26,6 +26,18 @@ class Settings:
     """`ask`, `yes` or `no`: a container in a Pod. Pods on nodes are always asked for."""
 
 
+class Remembered:
+    """The settings as they are now, shared by all who ask; each change is written at once."""
+
+    def __init__(self, now: Settings | None = None) -> None:
+        self.now = now or Settings()
+
+    def change(self, **what: Any) -> str:
+        """Fields of `Settings`; returns the file that holds them from now on, '' where it could not be written."""
+        self.now = replace(self.now, **what)
+        return save(self.now)
+
+
 def place() -> Path:
     """The file; NETDEBUG_SETTINGS names another one."""
     named = os.environ.get("NETDEBUG_SETTINGS")

@@ -51,6 +51,12 @@ def look_around(session: Session, namespace: str) -> Outlook:
     )
 
 
+def namespaces(session: Session) -> tuple[str, ...]:
+    """By name. Raises KubeError, where listing them is forbidden for example."""
+    items, _ = _list(session, "namespaces", "", metadata_only=True)
+    return tuple(sorted(tree.text(item, "metadata", "name") for item in items))
+
+
 def troubles(services: Iterable[Service], slices: Iterable[EndpointSlice], pods: Iterable[Pod]) -> list[Trouble]:
     """Services without ready endpoints first, then those with some that are not ready."""
     by_service: dict[str, list[EndpointSlice]] = defaultdict(list)

@@ -70,6 +70,14 @@ class StandIn:
             troubles=(Trouble(service, "no endpoints", bad=True),),
         )
 
+    def namespaces(self) -> tuple[str, ...]:
+        if self.problem:
+            raise OSError(self.problem)
+        return ("kube-system", self.namespace, "shop-two")
+
+    def enter(self, namespace: str) -> None:
+        self.namespace = namespace
+
     def aimed(self, question: Question) -> Question:
         return question
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import signal
 import time
 
@@ -109,3 +111,49 @@ def test_leaving_does_not_wait_for_a_server_that_hangs(program: Program, healthy
         assert display.ends() == 0
         assert time.monotonic() - began < 5
         assert display.after == display.before
+
+
+def test_ctrl_z_gives_the_terminal_back_and_fg_draws_it_again(program: Program) -> None:
+    words = " ".join(shlex.quote(word) for word in program.argv("demo", CASE))
+    shell = ["bash", "--norc", "--noprofile", "-i"]
+    with Display(shell, program.env | {"PS1": "prompt> "}, program.home) as display:
+        display.sees("prompt>")
+        display.type(f"{words}\n")
+        display.sees("(reversible)")
+        display.type("\x1a")
+        display.sees("Stopped", "prompt>")
+        assert ALTERNATE_OFF in display.raw
+        display.type("echo still$((1 + 1))here\n")
+        display.sees("still2here")
+        display.type("fg\n")
+        display.sees("(reversible)", "c copy")
+        display.type("qxexit")  # and what is typed too late does no harm
+        display.until(lambda: "prompt>" in display.raw.partition("[service-selector-mismatch")[2], "the way out")
+        display.type("\x15exit 0\n")
+
+        assert display.ends() == 0
+        assert "Traceback" not in display.raw
+
+
+def test_a_terminal_that_goes_away_ends_it(program: Program) -> None:
+    with opened(program, "demo", CASE) as display:
+        display.sees("(reversible)")
+        os.close(display.theirs)
+        os.close(display.ours)
+        try:
+            display.process.wait(20)
+        finally:
+            display.ours, display.theirs = os.openpty()  # what is closed at the end
+
+
+def test_a_terminal_that_goes_away_unsaid_ends_it_too(program: Program) -> None:
+    """As under `nohup`: no signal tells it."""
+    argv = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *program.argv("demo", CASE)]
+    with Display(argv, program.env, program.home) as display:
+        display.sees("(reversible)")
+        os.close(display.theirs)
+        os.close(display.ours)
+        try:
+            display.process.wait(20)
+        finally:
+            display.ours, display.theirs = os.openpty()

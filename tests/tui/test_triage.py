@@ -6,8 +6,8 @@ import pytest
 
 from kubectl_netdebug.cli.exits import UsageProblem
 from kubectl_netdebug.model.question import FlowName, SourceKind
-from kubectl_netdebug.tui.outlook import Entry, Outlook, Trouble
-from kubectl_netdebug.tui.screens.ask import entries_for, narrowed
+from kubectl_netdebug.tui.outlook import Entry, Outlook, Trouble, narrowed
+from kubectl_netdebug.tui.screens.ask import entries_for
 from kubectl_netdebug.tui.screens.start import outlook_lines
 from kubectl_netdebug.tui.triage import SITUATIONS, Answers, Need, from_message, preview, situation
 from kubectl_netdebug.tui.words import plain

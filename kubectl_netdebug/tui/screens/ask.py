@@ -16,7 +16,7 @@ from textual.widgets.option_list import Option
 from kubectl_netdebug.cli.exits import UsageProblem
 from kubectl_netdebug.model.hop import State
 from kubectl_netdebug.model.question import Question
-from kubectl_netdebug.tui.outlook import Entry, Outlook
+from kubectl_netdebug.tui.outlook import MOST, Entry, Outlook, narrowed
 from kubectl_netdebug.tui.screens.base import Page
 from kubectl_netdebug.tui.screens.run import RunScreen
 from kubectl_netdebug.tui.screens.start import StartScreen
@@ -34,8 +34,6 @@ from kubectl_netdebug.tui.words import (
     padded,
     sanitised_lines,
 )
-
-MOST = 500
 
 
 @dataclass(frozen=True)
@@ -87,15 +85,6 @@ def entries_for(need: Need, answers: Answers, outlook: Outlook | None) -> tuple[
         case Need.NODE:
             return outlook.nodes
     return ()
-
-
-def narrowed(entries: tuple[Entry, ...], typed: str) -> list[Entry]:
-    """Those that have all typed words in their name; a name that begins so comes first."""
-    words = typed.lower().split()
-    found = [entry for entry in entries if all(word in entry.word.lower() for word in words)]
-    if words:
-        found.sort(key=lambda e: not e.word.lower().rpartition("/")[2].startswith(words[0]))
-    return found[:MOST]
 
 
 class AskScreen(Page[None]):
@@ -166,6 +155,8 @@ class AskScreen(Page[None]):
         lines.append((Part(f"{asking.question}   ", STRONG), Part(asking.why, FAINT)))
         if self._wrong:
             lines += sanitised_lines(self._wrong, width, STATE_STYLES[State.FAIL])
+        if self._known is not None and not self._known.complete:
+            lines.append((Part(f"The first {MOST} are listed; of the others, type the whole name.", FAINT),))
         self.query_one("#question", Words).show(lines)
         titles = preview(self._answers.situation)
         said: list[Line] = []

@@ -46,7 +46,7 @@ def outlook_lines(outlook: Outlook | None, width: int) -> list[Line]:
     if outlook.services:
         lines.append((Part(f"✓ {fine}{whole} Services have all their endpoints", FAINT),))
     else:
-        lines.append((Part("  no Services here; -n names another namespace", FAINT),))
+        lines.append((Part("  no Services here; N goes to another namespace", FAINT),))
     return lines
 
 
@@ -61,6 +61,7 @@ class StartScreen(Page[None]):
         *(Binding(str(n), f"choose({n - 1})", show=False, id=f"start.{n}") for n in range(1, len(SITUATIONS) + 1)),
         Binding("enter", "nothing", "choose", id="start.choose"),
         Binding("n", "trouble", "what looks broken", id="start.trouble"),
+        Binding("N", "namespace", "namespace", id="start.namespace"),
         Binding("f5", "look", "look again", id="start.look"),
     ]
 
@@ -68,6 +69,8 @@ class StartScreen(Page[None]):
     class Looked(Message):
         """A look at the namespace is there."""
 
+        about: str
+        """The namespace."""
         place: str
         outlook: Outlook
 
@@ -139,17 +142,33 @@ class StartScreen(Page[None]):
         threading.Thread(target=self._look, name="look", daemon=True).start()
 
     def _look(self) -> None:
+        namespace, place = "", self._place
         try:
-            place = self.desk.place
+            namespace, place = self.desk.namespace, self.desk.place
             outlook = self.desk.look_around()
         except Exception as problem:  # whatever it is, the screen stays and says so
-            place, outlook = self._place, Outlook(problem=str(problem) or type(problem).__name__)
-        self.post_message(self.Looked(place, outlook))
+            outlook = Outlook(problem=str(problem) or type(problem).__name__)
+        self.post_message(self.Looked(namespace, place, outlook))
 
     @on(Looked)
     def _looked(self, event: Looked) -> None:
+        if event.about and event.about != self.desk.namespace:
+            return  # another one was entered meanwhile
         self._place, self.outlook = event.place, event.outlook
         self._draw()
+
+    def action_namespace(self) -> None:
+        """To another namespace."""
+        from kubectl_netdebug.tui.screens.namespace import NamespaceScreen
+
+        self.app.push_screen(NamespaceScreen(self.desk), self._enter)
+
+    def _enter(self, namespace: str | None) -> None:
+        if namespace:
+            self.desk.enter(namespace)
+            self.outlook, self.explained, self._place = None, "", ""
+            self._draw()
+            self.action_look()
 
     # --- choosing ---------------------------------------------------------------------------------------------------
 
