@@ -48,23 +48,25 @@ def tried(facts: Iterable[tuple[FactKey, Answer]]) -> list[Tried]:
     """Every connection of a run, tries to one address together; those that failed first."""
     facts = list(facts)
     pods = _pods_by_address(facts)
-    tries: dict[tuple[str, str], list[tuple[str, float | None]]] = defaultdict(list)
+    tries: dict[tuple[str, str], dict[int, tuple[str, float | None]]] = defaultdict(dict)
     for key, answer in facts:
         if isinstance(key, Connect | ConnectFromHere) and isinstance(answer, Known) and isinstance(answer.value, dict):
             outcome = str(answer.value.get("outcome", ""))
             took = answer.value.get("ms")
             fine = float(took) if outcome == GOOD and isinstance(took, int | float) else None
             client = key.pod if isinstance(key, Connect) else "this machine"
-            tries[client, _address(key)].append((outcome, fine))
+            tries[client, _address(key)][key.attempt] = (outcome, fine)
     rows = [
-        Tried(client, address, *pods.get(address.rpartition(":")[0], ("", "")), *_columns(list_))
-        for (client, address), list_ in tries.items()
+        Tried(client, address, *pods.get(address.rpartition(":")[0], ("", "")), *_columns(by_attempt))
+        for (client, address), by_attempt in tries.items()
     ]
     return sorted(rows, key=lambda row: (all(o == GOOD for o in row.outcomes), row.client, row.address))
 
 
-def _columns(tries: list[tuple[str, float | None]]) -> tuple[tuple[str, ...], tuple[float | None, ...]]:
-    return tuple(outcome for outcome, _ in tries), tuple(took for _, took in tries)
+def _columns(tries: Mapping[int, tuple[str, float | None]]) -> tuple[tuple[str, ...], tuple[float | None, ...]]:
+    """In the order in which they were asked for, whichever answered first."""
+    ordered = [tries[attempt] for attempt in sorted(tries)]
+    return tuple(outcome for outcome, _ in ordered), tuple(took for _, took in ordered)
 
 
 def _address(key: Connect | ConnectFromHere) -> str:

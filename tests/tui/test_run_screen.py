@@ -64,7 +64,12 @@ def test_evidence_explanation_transcript_connections_and_help() -> None:
         await stage.press("e")
         await stage.sees("Proof")
         await stage.press("e")
-        for key, words in (("x", "app-loopback-bind"), ("t", "took"), ("v", "refused"), ("question_mark", "run again")):
+        for key, words in (
+            ("x", "app-loopback-bind"),
+            ("t", "took"),
+            ("v", "refused"),
+            ("question_mark", "other pane"),
+        ):
             await stage.press(key)
             await stage.sees(words)
             assert stage.app.screen is not stage.screen

@@ -111,7 +111,7 @@ def test_the_outlook_in_words() -> None:
 
     assert plain(outlook_lines(outlook, 80)).splitlines() == [
         "✗ svc/web                    0 of 3 endpoints ready · Crash",
-        "✓ 1 Services have all their endpoints",
+        "✓ 1 Service has all its endpoints",
     ]
     assert "looking" in plain(outlook_lines(None, 80))
     assert "not allowed" in plain(outlook_lines(Outlook(problem="not allowed"), 80))

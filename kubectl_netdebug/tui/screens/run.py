@@ -63,7 +63,7 @@ class RunScreen(Page[None]):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "copy_fix", "copy fix", id="run.copy"),
-        Binding("r", "again", "run again", id="run.again"),
+        Binding("r", "again", "again", id="run.again"),
         Binding("e,enter", "evidence", "evidence", id="run.evidence", key_display="e"),
         Binding("x", "explain", "explain", id="run.explain"),
         Binding("w", "write", "report", id="run.write"),
@@ -166,7 +166,9 @@ class RunScreen(Page[None]):
         if state.is_over and not self._announced:
             self._announced = True
             self.refresh_bindings()
-            self.call_after_refresh(self.query_one(Rows).scroll_to_highlight)  # the list is lower from now on
+            # The list is lower from now on, and the pane higher.
+            self.call_after_refresh(self._draw)
+            self.call_after_refresh(self.query_one(Rows).scroll_to_highlight)
             host(self).ran(self)
 
     def _draw_rows(self, state: RunState) -> None:

@@ -44,7 +44,8 @@ def outlook_lines(outlook: Outlook | None, width: int) -> list[Line]:
     fine = len(outlook.services) - len(outlook.troubles)
     whole = "" if outlook.complete else " of the first 500"
     if outlook.services:
-        lines.append((Part(f"✓ {fine}{whole} Services have all their endpoints", FAINT),))
+        has = "Service has all its" if fine == 1 and not whole else "Services have all their"
+        lines.append((Part(f"✓ {fine}{whole} {has} endpoints", FAINT),))
     else:
         lines.append((Part("  no Services here; N goes to another namespace", FAINT),))
     return lines
