@@ -27,6 +27,9 @@ from tests.tui.terminal import Display
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).parent / "walks"
+PAGE = ROOT / "docs" / "walk.md"
+TOLD = "loopback-bind"
+"""The walk that the page tells."""
 MOST_KEYS = 8
 """Presses beside the typing of names."""
 
@@ -178,6 +181,24 @@ def _consent(display: Display) -> str:
     return named_first.partition(" Yes, do it")[0].strip("▔▁ ")
 
 
+def page(walked: Walk) -> str:
+    """A walk as a page of the documentation."""
+    told = []
+    for each in walked.told:
+        if each.startswith(">>> "):
+            told.append(f"**{each.removeprefix('>>> ')}**")
+        elif each.startswith(CONSENT):
+            told.append(f"> {each}")
+        else:
+            told.append(f"```text\n{each.strip(chr(10))}\n```")
+    head = (
+        "# A walk\n\nMade by `python -m tests.tui.walks`: the app at a terminal of 100 columns, on the recording of a\n"
+        "real cluster with a fault in it. What is pressed stands in bold.\n"
+    )
+    foot = f"{walked.presses} key presses beside the typing of a name, from the first screen to the command.\n"
+    return "\n\n".join([head.rstrip(), *told, foot])
+
+
 def walk_recorded(name: str, home: Path) -> Walk:
     """The walk of a recorded case."""
     recorded = recording(name)
@@ -243,6 +264,8 @@ def main(words: Sequence[str] | None = None) -> int:
             print(f"FAIL {name}: {problem}", flush=True)
             continue
         (folder / f"{name}.txt").write_text(walked.transcript, encoding="utf-8")
+        if name == TOLD and not args.cluster:
+            PAGE.write_text(page(walked), encoding="utf-8")
         print(f"ok   {name}: {walked.presses} presses", flush=True)
     return 1 if failed else 0
 
