@@ -11,12 +11,13 @@ import pytest
 
 from tests.cli import world
 from tests.cli.conftest import Program, api, healthy, program
-from tests.kube.fakeapi import FakeApi, answer, hang
+from tests.kube.fakeapi import FakeApi, answer, drop, hang
 from tests.tui.terminal import Display
 
 __all__ = ["api", "healthy", "program"]
 
 CASE = "service-selector-mismatch"
+LOST = (world.SERVICE, world.SERVICES, world.SLICES, world.PODS, world.NAMESPACE)
 ALTERNATE_OFF = "\x1b[?1049l"
 
 
@@ -157,3 +158,27 @@ def test_a_terminal_that_goes_away_unsaid_ends_it_too(program: Program) -> None:
             display.process.wait(20)
         finally:
             display.ours, display.theirs = os.openpty()
+
+
+def test_a_connection_that_is_lost_in_a_run_is_said_and_the_next_run_tells(program: Program, healthy: FakeApi) -> None:
+    with opened(program) as display:
+        display.sees("1 Service has all its endpoints")
+        for path in LOST:
+            healthy.on(path, drop)
+        display.type("9")
+        display.sees("To which Service?")
+        display.type("web:80")
+        display.sees("web:80")
+        display.type("\r")
+        display.until(lambda: "no result" in display.lines[0] or "inconclusive" in display.lines[0], "the end")
+        assert "cut" in display.text or "closed" in display.text or "reached" in display.text, display.text
+        for path in LOST:
+            healthy.on(path)
+        display.type("r")
+        display.sees("This needs your consent")
+        display.type("n")
+        display.sees("✓ Service", "1 of 1 ready")
+        display.type("q")
+
+        assert display.ends() in (0, 4)
+        assert "Traceback" not in display.raw
