@@ -18,6 +18,9 @@ TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 HOST_VARIABLE, PORT_VARIABLE = "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"
 MOST_ENDPOINTS = 8
 TRIES = 3
+MIXED_TRIES = 4
+"""Connects for each API server where a few could all meet the dead ones."""
+MOST_TRIES = 16
 """Connects to the Service's address."""
 
 LOG_LINES = 200
@@ -182,12 +185,14 @@ def endpoint_tries(look: Look, client: Pod, door: Door) -> list[tuple[tuple[str,
 
 
 def vip_tries(look: Look, client: Pod, door: Door) -> list[Attempt]:
-    """A few connects to the Service's address."""
-    return look.all(_vip_asks(client, door))
+    """A few connects to the Service's address; more where some API servers answer the Pod and others do not."""
+    connected = [attempt.outcome.connected for _, attempt in endpoint_tries(look, client, door)]
+    mixed = len(set(connected)) == 2
+    return look.all(_vip_asks(client, door, min(MOST_TRIES, MIXED_TRIES * len(connected)) if mixed else TRIES))
 
 
-def _vip_asks(client: Pod, door: Door) -> list[Ask[Attempt]]:
-    return [asks.connect(client, door.address, door.port, attempt=i) for i in range(TRIES)] if door.address else []
+def _vip_asks(client: Pod, door: Door, tries: int = TRIES) -> list[Ask[Attempt]]:
+    return [asks.connect(client, door.address, door.port, attempt=i) for i in range(tries)] if door.address else []
 
 
 def log_lines(look: Look, pod: Pod) -> list[tuple[str, str]]:
