@@ -50,13 +50,13 @@ bench: venv
 		$(PYTHON_DEV) -m tests.faults.bench
 
 failures: venv
-	@RECORDINGS='$(RECORDINGS)' JOBS='$(JOBS)' $(PYTHON_DEV) -m tests.failures.matrix
+	@RECORDINGS='$(RECORDINGS)' JOBS='$(JOBS)' SAMPLE='$(SAMPLE)' SEED='$(SEED)' $(PYTHON_DEV) -m tests.failures.matrix
 
 permissions: venv
 	@NAME='$(NAME)' $(PYTHON_DEV) -m tests.faults.permissions
 
 fuzz: venv
-	@FUZZ='$(or $(EXAMPLES),100000)' $(PYTHON_DEV) -m pytest -n 2 --timeout=0 tests/unit/test_parsers.py tests/kube/test_text.py
+	@FUZZ="$${EXAMPLES:-100000}" $(PYTHON_DEV) -m pytest -n 2 --timeout=0 tests/unit/test_parsers.py tests/kube/test_text.py
 
 kills: venv
 	@RUNS='$(RUNS)' SEED='$(SEED)' NAME='$(NAME)' $(PYTHON_DEV) -m tests.faults.kills

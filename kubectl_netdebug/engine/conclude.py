@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kubectl_netdebug.engine.describe import describe, reproduce, vantage_of
-from kubectl_netdebug.engine.run import Diagnosis, Found, Lost, Settled
-from kubectl_netdebug.model.facts import Answer, Ask, FactKey, Known, Price, Sockets, Why
+from kubectl_netdebug.engine.run import Diagnosis, Found, Settled
+from kubectl_netdebug.model.facts import Answer, Ask, FactKey, Known, Price, Sockets, Unknown, Why
 from kubectl_netdebug.model.finding import Confidence, Effect, Finding, ObjectRef
 from kubectl_netdebug.model.hop import Hop, State
 from kubectl_netdebug.model.question import FlowName
@@ -23,6 +23,10 @@ from kubectl_netdebug.model.result import (
     Verdict,
     VerdictState,
 )
+
+_UNFORESEEN = (Why.TIMEOUT, Why.UNREACHABLE, Why.ERROR)
+"""Missing rights, tools and consent are a matter of course. A read that broke down is not: the cause that it would have
+told may be the one behind the cause that was found, or behind a verdict of healthy."""
 
 REACHED = (Hop.NAME_SERVERS, Hop.BACKENDS, Hop.OWN_ADDRESS, Hop.ADDRESS, Hop.TLS)
 """Hops that pass only when a connection was really made."""
@@ -52,12 +56,13 @@ def conclude(diagnosis: Diagnosis, about: Circumstances) -> Result:
         _cause_line(found, index == 0, consequences[found.finding], diagnosis.facts, about)
         for index, found in enumerate(ranked)
     )
+    verdict = _verdict(diagnosis, ranked)
     return Result(
         question=diagnosis.question,
-        verdict=_verdict(diagnosis, ranked),
+        verdict=verdict,
         causes=causes,
         path=tuple(_hop_line(step, diagnosis.facts) for step in diagnosis.steps),
-        unknown=_unknown_lines(diagnosis, decided=bool(causes)),
+        unknown=_unknown_lines(diagnosis, verdict.state, decided=bool(causes)),
         changes=about.changes,
         assumptions=(*about.notes, *_assumptions(diagnosis, decided=bool(causes))),
         run=RunInfo(
@@ -188,19 +193,22 @@ def _evidence(
     return tuple(lines)
 
 
-def _unknown_lines(diagnosis: Diagnosis, *, decided: bool) -> tuple[UnknownLine, ...]:
-    """What is missing, each reason once. Where a cause was found, only what an essential hop lacks is worth a line."""
+def _unknown_lines(diagnosis: Diagnosis, verdict: VerdictState, *, decided: bool) -> tuple[UnknownLine, ...]:
+    """What is missing, each reason once: first what weighs, then what the checks could do without."""
+    missing = [(lost.key, lost.unknown, lost.by, lost.essential) for step in diagnosis.steps for lost in step.lost]
+    missing += [
+        (key, answer, "", False)
+        for key, answer in diagnosis.facts.items()
+        if isinstance(answer, Unknown) and answer.why is not Why.NO_CONSENT
+    ]
     lines: dict[tuple[str, str], UnknownLine] = {}
-    for lost in (lost for step in diagnosis.steps for lost in step.lost):
-        if _worth_telling(lost, decided):
-            fact = describe(lost.key) if lost.key else f"check for {lost.by}"
-            line = UnknownLine(fact, lost.unknown.says, lost.unknown.unlock)
-            lines.setdefault((line.why, line.unlock), line)
-    return tuple(lines.values())
-
-
-def _worth_telling(lost: Lost, decided: bool) -> bool:
-    return lost.essential or not decided
+    for key, unknown, by, essential in missing:
+        weighs = unknown.why in _UNFORESEEN or (verdict is not VerdictState.HEALTHY and (essential or not decided))
+        line = UnknownLine(describe(key) if key else f"check for {by}", unknown.says, unknown.unlock, aside=not weighs)
+        before = lines.get((line.why, line.unlock))
+        if before is None or (before.aside and not line.aside):
+            lines[line.why, line.unlock] = line
+    return tuple(sorted(lines.values(), key=lambda line: line.aside))
 
 
 def _assumptions(diagnosis: Diagnosis, *, decided: bool) -> tuple[str, ...]:

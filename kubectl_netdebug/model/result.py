@@ -81,11 +81,12 @@ class HopLine:
 
 @dataclass(frozen=True)
 class UnknownLine:
-    """A fact that is missing, why, and what would unlock it."""
+    """A fact that is missing, why, and what would unlock it; `aside` where the checks could do without it."""
 
     fact: str
     why: str
     unlock: str
+    aside: bool = False
 
 
 @dataclass(frozen=True)

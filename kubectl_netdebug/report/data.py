@@ -39,7 +39,7 @@ def as_data(result: Result) -> dict[str, Any]:
             }
             for hop in result.path
         ],
-        "unknown": [{"fact": u.fact, "why": u.why, "unlock": u.unlock} for u in result.unknown],
+        "unknown": [{"fact": u.fact, "why": u.why, "unlock": u.unlock, "aside": u.aside} for u in result.unknown],
         "changes": [
             {"object": c.object, "permanent": c.permanent, "removed": c.removed, "cleanup": c.cleanup}
             for c in result.changes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from kubectl_netdebug.model.result import CauseLine, FixLine, Result, VerdictState
+from kubectl_netdebug.model.result import CauseLine, FixLine, Result
 from kubectl_netdebug.report.text import GLYPHS, VERDICT_GLYPHS
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&!])")
@@ -29,9 +29,9 @@ def as_markdown(result: Result) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     for cause in result.causes:
         lines += ["", *cause_lines(cause)]
-    if result.unknown and verdict.state is not VerdictState.HEALTHY:
+    if missing := [each for each in result.unknown if not each.aside]:
         lines += ["", "## Not known", ""]
-        for each in result.unknown:
+        for each in missing:
             unlock = f" (would help: {words(each.unlock)})" if each.unlock else ""
             lines.append(f"- {words(each.fact)}: {words(each.why)}{unlock}")
     notes = [words(each) for each in result.assumptions]

@@ -128,10 +128,11 @@ def fix_lines(fix: FixLine, style: Style) -> list[str]:
 
 
 def _unknown(result: Result, style: Style, wide: bool) -> list[str]:
-    if not result.unknown or (result.verdict.state is VerdictState.HEALTHY and not wide):
+    told = [line for line in result.unknown if wide or not line.aside]
+    if not told:
         return []
     lines = [""]
-    for number, line in enumerate(result.unknown):
+    for number, line in enumerate(told):
         unlock = f" — would help: {line.unlock}" if line.unlock else ""
         lines += style.labelled("" if number else "unknown", f"{line.fact}: {line.why}{unlock}", hang=11)
     return lines

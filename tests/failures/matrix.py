@@ -1,11 +1,13 @@
 """`make failures`: each recording, disturbed at each of its calls in each way. Writes docs/failures.json.
 
-Environment: RECORDINGS (names, commas between them; default: some of every flow), JOBS (processes, default 4).
+Environment: RECORDINGS (names, commas between them; default: some of every flow), JOBS (processes, default 4),
+SAMPLE (so many of the disturbed runs, chosen by SEED; default all of them).
 """
 
 from __future__ import annotations
 
 import os
+import random
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -65,17 +67,25 @@ def main() -> int:
     names = (os.environ.get("RECORDINGS") or "").split(",") if os.environ.get("RECORDINGS") else CHOSEN
     with ProcessPoolExecutor(int(os.environ.get("JOBS") or 4)) as pool:
         wanted = [each for found in pool.map(disturbances, names) for each in found]
-        print(f"{len(names)} recordings, {len(wanted)} disturbed runs", flush=True)
-        verdicts = list(pool.map(try_it, wanted, chunksize=4))
-    for verdict in verdicts:
-        for problem in verdict.problems:
-            print(f"FAIL {verdict.disturbance} ({verdict.call}): {problem}", flush=True)
+        sample, seed = int(os.environ.get("SAMPLE") or 0), int(os.environ.get("SEED") or 1)
+        whole = len(wanted)
+        if sample:
+            wanted = random.Random(seed).sample(wanted, min(sample, whole))
+        print(f"{len(names)} recordings, {len(wanted)} of {whole} disturbed runs", flush=True)
+        verdicts = []
+        for verdict in pool.map(try_it, wanted, chunksize=4):
+            verdicts.append(verdict)
+            for problem in verdict.problems:
+                print(f"FAIL {verdict.disturbance} ({verdict.call}): {problem}", flush=True)
+            if len(verdicts) % 200 == 0:
+                print(f"{len(verdicts)} runs, {time.monotonic() - began:.0f} s", flush=True)
     wrong = sum(bool(verdict.problems) for verdict in verdicts)
     table = rows((v.disturbance.harm, v.state, bool(v.problems)) for v in verdicts)
     if names is CHOSEN:
         failed = [f"{v.disturbance}: {problem}" for v in verdicts for problem in v.problems]
         seconds = round(time.monotonic() - began)
-        counts.store("failures", {"recordings": len(names), "seconds": seconds, "rows": table, "wrong": failed})
+        about = {"recordings": len(names), "runs": len(verdicts), "of": whole, "seed": seed if sample else None}
+        counts.store("failures", {**about, "seconds": seconds, "rows": table, "wrong": failed})
     print(*table, sep="\n")
     print(f"{len(verdicts) - wrong} held, {wrong} did not")
     return 1 if wrong else 0

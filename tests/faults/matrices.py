@@ -22,11 +22,12 @@ def matrices() -> list[str]:
 
 
 def _failures(found: Mapping[str, Any]) -> list[str]:
+    chosen = f", chosen by seed {found['seed']}" if found.get("seed") is not None else ""
     return [
         "The whole program in front of an API server that plays recordings and fails, at every call in turn. Held",
         "means: it ended within its limit with a documented exit code, accused nothing that the undisturbed run does",
         f"not, unless the server said so, and said what is missing ({found['recordings']} recordings,",
-        f"{found['seconds']} s; `make failures`).",
+        f"{found['runs']} of {found['of']} disturbed runs{chosen}, {found['seconds']} s; `make failures`).",
         "",
         *_table(("what", "runs", "held", "wrong", "same verdict", "inconclusive"), found["rows"]),
         *(["", "Did not hold:", "", *(f"- {line}" for line in found["wrong"])] if found.get("wrong") else []),
