@@ -157,7 +157,23 @@ def test_what_is_missing_is_told_once_for_each_reason() -> None:
     decided = result_of(settled(Hop.SERVICE, State.FAIL, found("some-cause"), lost=step_lost))
 
     assert [line.why for line in undecided.unknown] == ["no", "other", "mere"]
-    assert [line.why for line in decided.unknown] == ["no", "other"]
+    assert [(line.why, line.aside) for line in decided.unknown] == [("no", False), ("other", False), ("mere", True)]
+
+
+def test_a_read_that_broke_down_weighs_whatever_the_verdict_is() -> None:
+    broke = key("a"), Unknown(Why.ERROR, "the answer ended in the middle")
+    forbidden = key("b"), Unknown(Why.FORBIDDEN, "you may not", "the right to")
+    unasked = key("c"), Unknown(Why.NO_CONSENT, "not allowed")
+    facts = dict((broke, forbidden, unasked))
+
+    for result in (
+        result_of(settled(Hop.SERVICE, State.PASS), facts=facts),
+        result_of(settled(Hop.SERVICE, State.FAIL, found("some-cause")), facts=facts),
+    ):
+        assert [(line.why, line.aside) for line in result.unknown] == [
+            ("the answer ended in the middle", False),
+            ("you may not", True),
+        ]
 
 
 def test_healthy_says_how_it_is_known() -> None:
