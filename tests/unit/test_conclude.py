@@ -164,7 +164,7 @@ def test_a_read_that_broke_down_weighs_whatever_the_verdict_is() -> None:
     broke = key("a"), Unknown(Why.ERROR, "the answer ended in the middle")
     forbidden = key("b"), Unknown(Why.FORBIDDEN, "you may not", "the right to")
     unasked = key("c"), Unknown(Why.NO_CONSENT, "not allowed")
-    facts = dict((broke, forbidden, unasked))
+    facts: dict[FactKey, Known | Unknown] = dict((broke, forbidden, unasked))
 
     for result in (
         result_of(settled(Hop.SERVICE, State.PASS), facts=facts),
