@@ -68,7 +68,7 @@ class Gives:
 
 @explains(Hop.NODE_FILTERS, EXHAUSTED, When.ALWAYS)
 def exhausted(look: Look, asked: Question) -> Finding | None:
-    """A connection got lost, and as many are tracked to its destination as the node's rule has ports for."""
+    """A connection got lost, and as many answered ones are tracked to its destination as the rule has ports for."""
     if about_node(asked):
         return None
     for node in concerned(look, asked):
@@ -92,7 +92,7 @@ def exhausted(look: Look, asked: Question) -> Finding | None:
                 effect=effect(look, asked),
                 saw=(
                     gives.rule.text,
-                    f"{node}: {taken} connections to {trouble.address}:{trouble.port} are tracked with such a port",
+                    f"{node}: {taken} answered connections to {trouble.address}:{trouble.port} have such a port",
                     *lines(harmed),
                 ),
                 fix=_widen(look, node, gives),

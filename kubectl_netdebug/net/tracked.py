@@ -32,11 +32,12 @@ class Given:
 
 
 def keep(lines: Iterable[str], about: tuple[str, ...]) -> Iterable[str]:
-    """The short form of all connections to the address that `about` names."""
+    """The short form of all answered connections to the address that `about` names."""
     found: dict[tuple[str, str, int, str], set[int]] = defaultdict(set)
     count = 0
     for match in map(_LINE.search, lines):
-        if match is None or match[3] not in about or count >= MOST_PORTS:
+        # What was never answered says that the destination is silent, not that ports are short.
+        if match is None or match[3] not in about or "[UNREPLIED]" in match.string or count >= MOST_PORTS:
             continue
         count += 1
         # Answers come from the destination, and go to the address and port that the node gave.
