@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kubectl_netdebug.causes.concerned import Trouble
-from kubectl_netdebug.causes.node_asks import node_view
+from kubectl_netdebug.causes.node_asks import moved, node_view
 from kubectl_netdebug.causes.node_drops import IPTABLES, LEGACY, filters_of
 from kubectl_netdebug.causes.node_view import about_node, at, concerned, effect, lines
 from kubectl_netdebug.causes.node_view import lost_at as lost_on
@@ -31,7 +31,7 @@ EVERY_PORT = (1024, 65535)
 EXHAUSTED = Cause(
     code="egress-local-snat-exhausted",
     title="All source ports towards one destination are in use on a node",
-    says="On node {node} all {count} source ports that a rule gives to connections to {target} are in use ({range}).",
+    says="On node {node} the {count} source ports that a rule gives to connections to {target} are in use ({range}).",
     means="A new connection to that destination finds no port and is dropped; one to any other destination gets one.",
     symptom="New connections to one busy destination time out from one node, while those that exist go on.",
     apart="A firewall drops from every node. A full connection table drops whatever the destination is.",
@@ -80,7 +80,7 @@ def exhausted(look: Look, asked: Question) -> Finding | None:
                 continue
             given = look.if_known(node_view(node, "tracked", read_tracked, trouble.address)) or ()
             taken = gives.in_use(given, trouble)
-            if taken < gives.ports:
+            if taken < gives.ports and not (2 * taken >= gives.ports and _finds_none(look, node, trouble)):
                 continue
             harmed = tuple(t for t in lost_on(look, asked, node) if t.address == trouble.address)
             return EXHAUSTED.confirmed(
@@ -98,6 +98,16 @@ def exhausted(look: Look, asked: Question) -> Finding | None:
                 fix=_widen(look, node, gives),
             )
     return None
+
+
+def _finds_none(look: Look, node: str, trouble: Trouble) -> bool:
+    """Whether the kernel counts each of our connects, made again, as one that it could not give a place."""
+    if trouble.client.pod is None:
+        return False
+    again = look.if_known(moved(node, trouble.client.pod, trouble.address, trouble.port, trouble.protocol))
+    if again is None or not again.attempts or any(a.outcome.connected for a in again.attempts):
+        return False
+    return again.counters.get("conntrack.insert_failed", 0) >= len(again.attempts)
 
 
 def _rules(look: Look, node: str, trouble: Trouble) -> Iterator[Gives]:
