@@ -13,6 +13,7 @@ from kubectl_netdebug.model.facts import (
     Http,
     Log,
     Lookup,
+    MayLookAtNodes,
     MayProbe,
     Now,
     Object,
@@ -44,6 +45,11 @@ def now() -> Ask[datetime]:
 def may_probe() -> Ask[bool]:
     """Leaves the asking function at once where probes are not allowed, before anything is read for their sake."""
     return Ask(MayProbe(), bool)
+
+
+def may_look_at_nodes() -> Ask[bool]:
+    """For what is only looked at where nodes are allowed already: nobody is asked for its sake."""
+    return Ask(MayLookAtNodes(), bool)
 
 
 def service_named(namespace: str, name: str) -> Ask[Service | None]:

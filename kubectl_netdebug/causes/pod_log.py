@@ -60,11 +60,11 @@ def port_clash(look: Look, asked: Question) -> Finding | None:
     if trouble is None:
         return None
     pod, container = trouble.pod, trouble.container
-    lines = [line for line in ending_log(look, pod, container).splitlines() if _IN_USE.search(line)]
-    if not lines:
+    line = in_use_line(look, pod, container)
+    if not line:
         return None
     others = [c for c in serving(pod) if c.name != container.name and c.state == "running"]
-    port = _port_in(lines[-1], container)
+    port = port_in(line, container)
     holder = _holder(look, pod, container, others, port)
     if holder is None:
         return None
@@ -80,9 +80,15 @@ def port_clash(look: Look, asked: Question) -> Finding | None:
         whose=trouble.whose,
         port=port,
         effect=trouble.effect,
-        saw=f"{pod.name}/{container.name} wrote: {sanitise(lines[-1].strip(), 200)}",
-        fixes=_one_port_each(look, trouble),
+        saw=f"{pod.name}/{container.name} wrote: {line}",
+        fixes=one_port_each(look, trouble),
     )
+
+
+def in_use_line(look: Look, pod: Pod, container: Container) -> str:
+    """The last line of its log that says that an address is in use, fit to be shown; '' without one."""
+    lines = [line for line in ending_log(look, pod, container).splitlines() if _IN_USE.search(line)]
+    return sanitise(lines[-1].strip(), 200) if lines else ""
 
 
 def _holder(look: Look, pod: Pod, ending_one: Container, others: list[Container], port: int) -> Container | None:
@@ -108,7 +114,7 @@ def _declares(container: Container, port: int) -> bool:
     return any(p.port == port for p in container.ports)
 
 
-def _port_in(line: str, container: Container) -> int:
+def port_in(line: str, container: Container) -> int:
     """The port that the log line names, else the only one that the container declares; 0 where neither helps."""
     after = [int(number) for number in _PORT.findall(line) if 0 < int(number) < 65536]
     if after:
@@ -117,10 +123,12 @@ def _port_in(line: str, container: Container) -> int:
     return declared.pop() if len(declared) == 1 else 0
 
 
-def _one_port_each(look: Look, trouble: Trouble) -> tuple[Fix, ...]:
+def one_port_each(look: Look, trouble: Trouble) -> tuple[Fix, ...]:
+    """Undoing the last change where that brought the clash, and the place to choose another port."""
+
     def commands(spec: Mapping[str, Any]) -> list[Any]:
         keys = ("name", "image", "command", "args", "ports", "env")
-        return [[c.get(key) for key in keys] for c in tree.entries(spec, "containers")]
+        return [spec.get("hostNetwork"), *([c.get(key) for key in keys] for c in tree.entries(spec, "containers"))]
 
     owner = trouble.owner
     undone = undo_of(look, owner, trouble.pod, commands)

@@ -22,6 +22,7 @@ from kubectl_netdebug.model.facts import (
     Log,
     Lookup,
     LookupFromHere,
+    MayLookAtNodes,
     MayProbe,
     NodeMoved,
     NodeText,
@@ -121,6 +122,8 @@ def describe(key: FactKey) -> str:
             return f"this machine's address towards {key.address}"
         case MayProbe():
             return "probing from a Pod"
+        case MayLookAtNodes():
+            return "looking at nodes"
         case Now():
             return "the time"
     return type(key).__name__
@@ -190,6 +193,7 @@ _ON_NODE = {
     "ports": "bridge -d link",
     "counters": "cat /proc/net/snmp /proc/net/netstat",
     "conntrack": "conntrack -S",
+    "tracked": "conntrack -L",
     "kernel-log": "dmesg",
     "listeners": "ss -lntup",
     "qdiscs": "tc qdisc show",
@@ -201,6 +205,8 @@ def _on_node(key: NodeText) -> str:
     """What shows the same on the node itself."""
     if key.what == "sysctl":
         return shlex.join(("sysctl", *(name.replace("/", ".") for name in key.about)))
+    if key.what == "tracked":
+        return shlex.join(("conntrack", "-L", "-d", *key.about))
     if key.what in ("files", "list"):
         return shlex.join(("cat" if key.what == "files" else "ls", *key.about))
     return _ON_NODE.get(key.what, key.what)

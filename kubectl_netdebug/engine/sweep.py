@@ -16,7 +16,19 @@ from kubectl_netdebug.engine.lists import EVERYWHERE, Lists
 from kubectl_netdebug.engine.run import Diagnosis, Engine
 from kubectl_netdebug.engine.source import Nothing
 from kubectl_netdebug.flows.sweep import About, Subject, evidently_well, leaves_a_question, sweep_flow
-from kubectl_netdebug.model.facts import Answer, FactKey, Known, MayProbe, Now, Object, Objects, Price, Unknown, Why
+from kubectl_netdebug.model.facts import (
+    Answer,
+    FactKey,
+    Known,
+    MayLookAtNodes,
+    MayProbe,
+    Now,
+    Object,
+    Objects,
+    Price,
+    Unknown,
+    Why,
+)
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.objects.slices import SERVICE_LABEL
 
@@ -118,7 +130,7 @@ class Sweep:
         return missing
 
     def _known(self, key: FactKey) -> Answer | None:
-        if key.price is not Price.READ or isinstance(key, MayProbe):
+        if key.price is not Price.READ or isinstance(key, MayLookAtNodes | MayProbe):
             return _NO_PROBE
         held = self.lists.answer(key)
         return held if held is not None else self._facts.get(key)

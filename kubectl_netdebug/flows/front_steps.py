@@ -8,6 +8,7 @@ from kubectl_netdebug.causes.controllers import class_of, controller_of
 from kubectl_netdebug.causes.external_record import record_of
 from kubectl_netdebug.causes.fronts import knocks, scheme_of, shown_certificate
 from kubectl_netdebug.causes.gateway import gateway_trouble, route_trouble
+from kubectl_netdebug.causes.hostport_way import host_port_asked
 from kubectl_netdebug.causes.incoming import inner, way
 from kubectl_netdebug.causes.ingress_rules import broken_backends
 from kubectl_netdebug.causes.ingress_tls import certificate_trouble
@@ -52,6 +53,9 @@ def entry_object(look: Look, asked: Question) -> Outcome:
         return _of_gateway(look, asked)
     if found.service is not None:
         return skipped(f"the address is that of Service {found.service[0]}/{found.service[1]}")
+    host_port = host_port_asked(look, asked)
+    if host_port is not None:
+        return skipped(f"it is {host_port.label}")
     return unknown(f"no Ingress, HTTPRoute or Service of this cluster has to do with {asked.host}")
 
 

@@ -20,7 +20,7 @@ from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.model.step import CauseFunction, Explanation, Flow, HopFunction, Step
 
-ABOUT_THE_WAY = ("ingress", "gateway", "external_record", "exposure", "policy")
+ABOUT_THE_WAY = ("ingress", "gateway", "external_record", "exposure", "policy", "hostport", "nodeport_host")
 """How the names of families begin whose functions take the question as it was asked.
 
 All others take the one about the Service behind it.

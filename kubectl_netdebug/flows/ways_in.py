@@ -5,6 +5,7 @@ from __future__ import annotations
 from kubectl_netdebug.causes import asks
 from kubectl_netdebug.causes.doors import Door, balanced
 from kubectl_netdebug.causes.fronts import Knock, knocks
+from kubectl_netdebug.causes.hostport_way import HostPort, host_port_asked, tried_at
 from kubectl_netdebug.causes.incoming import inner, way
 from kubectl_netdebug.causes.let_in import Ways, owes_an_answer, ways_of
 from kubectl_netdebug.model.hop import Outcome, failed, passed, skipped, unknown, warned
@@ -42,7 +43,8 @@ def _of_service(look: Look, asked: Question) -> Outcome:
     question = inner(look, asked)
     service = look(asks.the_service(question)) if question else None
     if question is None or service is None:
-        return skipped("there is no Service")
+        host_port = host_port_asked(look, asked)
+        return _of_host_port(look, asked, host_port) if host_port else skipped("there is no Service")
     if service.type not in ("NodePort", "LoadBalancer") and not service.external_ips:
         return failed(f"Service {service.name} is of type {service.type}: nothing leads to it from outside")
     ways = ways_of(look, asked)
@@ -50,6 +52,15 @@ def _of_service(look: Look, asked: Question) -> Outcome:
         pending = service.type == "LoadBalancer" and not service.load_balancer_ips
         return failed("no load-balancer address yet, and no node port") if pending else unknown("nothing to try")
     return _judged(service, ways)
+
+
+def _of_host_port(look: Look, asked: Question, host_port: HostPort) -> Outcome:
+    attempt = tried_at(look, asked, host_port)
+    saw = f"{host_port.place} ({host_port.label}): {attempt.words}"
+    if attempt.outcome.connected:
+        return passed(saw, (1, 1))
+    # A firewall before the nodes is nothing that a cluster could be blamed for.
+    return unknown(saw) if attempt.outcome.lost else failed(saw, (0, 1))
 
 
 def _judged(service: Service, ways: Ways) -> Outcome:

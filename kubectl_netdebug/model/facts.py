@@ -104,6 +104,11 @@ class MayProbe(FactKey):
 
 
 @dataclass(frozen=True)
+class MayLookAtNodes(FactKey):
+    """True where Pods on nodes are allowed already; unknown (no consent) otherwise, and nobody is asked for it."""
+
+
+@dataclass(frozen=True)
 class Object(FactKey):
     """One API object, or None where the API says there is no such object.
 

@@ -13,6 +13,10 @@ from kubectl_netdebug.model.objects import tree
 KNOWN_VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 """Versions of the CNI specification that exist."""
 
+HIDDEN = '"hidden"'
+PORTMAP = {"type": "portmap", "snat": True, "capabilities": {"portMappings": True}}
+"""The plugin that makes host ports, with the capability by which it is told of them."""
+
 _HIDDEN = re.compile(
     r'("[^"]*(?:token|passw|secret|_key|apikey|cert|credential)[^"]*"\s*:\s*)("(?:[^"\\]|\\.)*"?)', re.IGNORECASE
 )
@@ -31,6 +35,9 @@ class Conf:
     """Ranges of the `host-local` address management that stand in the file."""
     data_dir: str = ""
     bridge: str = ""
+    maps_ports: bool = False
+    """A plugin of the list is handed the Pods' host ports (capability `portMappings`, as `portmap` needs it)."""
+    is_list: bool = False
     narrow: bool = False
     """Only a part of a subnet is given out: rangeStart or rangeEnd say so."""
     wrong: str = ""
@@ -44,11 +51,32 @@ class Conf:
 def hide(lines: Iterable[str], _: tuple[str, ...] = ()) -> Iterable[str]:
     """The lines of configuration files without the values of keys that may hold credentials."""
     for line in lines:
-        yield _HIDDEN.sub(r'\1"hidden"', line)
+        yield _HIDDEN.sub(rf"\1{HIDDEN}", line)
 
 
 def read_confs(text: str) -> tuple[Conf, ...]:
     """The files of `==> PATH <==` sections, in the order in which runtimes try them: by name, folder by folder."""
+    confs = [_read_conf(path, content) for path, content in sorted(_files(text).items())]
+    named = re.findall(r"^file (/\S+)$", text.partition("==> ")[0], re.MULTILINE)
+    aside = [Conf(path, wrong=ASIDE) for path in named if re.search(r"\.conf(?:list)?[^a-z]\w+$", path)]
+    return (*confs, *aside)
+
+
+def with_portmap(text: str, path: str) -> str:
+    """One file of the sections with the plugin `portmap` added; '' where it is no list or a part of it was hidden."""
+    content = _files(text).get(path, "")
+    try:
+        raw = json.loads(content)
+    except ValueError:
+        return ""
+    plugins = raw.get("plugins") if isinstance(raw, dict) else None
+    if not isinstance(plugins, list) or HIDDEN in content:
+        return ""
+    kept = [plugin for plugin in plugins if tree.text(plugin, "type") != "portmap"]
+    return json.dumps({**raw, "plugins": [*kept, PORTMAP]}, indent=1)
+
+
+def _files(text: str) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     current: list[str] = []
     for line in text.splitlines():
@@ -57,10 +85,7 @@ def read_confs(text: str) -> tuple[Conf, ...]:
             current = found.setdefault(frame[1], [])
         else:
             current.append(line)
-    confs = [_read_conf(path, "\n".join(lines)) for path, lines in sorted(found.items())]
-    named = re.findall(r"^file (/\S+)$", text.partition("==> ")[0], re.MULTILINE)
-    aside = [Conf(path, wrong=ASIDE) for path in named if re.search(r"\.conf(?:list)?[^a-z]\w+$", path)]
-    return (*confs, *aside)
+    return {path: "\n".join(lines) for path, lines in found.items()}
 
 
 ASIDE = "by its name no configuration: it ends neither in .conf nor in .conflist"
@@ -107,6 +132,8 @@ def _read_conf(path: str, text: str) -> Conf:
         data_dir=next((d for ipam in ipams if (d := tree.text(ipam, "dataDir"))), ""),
         bridge=next((tree.text(p, "bridge") or "cni0" for p in plugins if tree.text(p, "type") == "bridge"), ""),
         narrow=any("rangeStart" in e or "rangeEnd" in e for ipam in ipams for e in _ranges(ipam)),
+        maps_ports=any(tree.dig(p, "capabilities", "portMappings") is True for p in plugins),
+        is_list="plugins" in raw,
         wrong=wrong,
     )
 

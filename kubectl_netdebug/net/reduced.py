@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from kubectl_netdebug.net import tracked
 from kubectl_netdebug.net.cni_conf import hide
 from kubectl_netdebug.net.proxy_reduce import keep_iptables, keep_nft
 
@@ -13,6 +14,7 @@ REDUCERS: dict[str, Reducer] = {
     **dict.fromkeys(("iptables", "iptables-legacy", "ip6tables", "ip6tables-legacy"), keep_iptables),
     "nft": keep_nft,
     "cni-conf": hide,
+    "tracked": tracked.keep,
 }
 """By the name of the reading. A reducer gets the lines and the `about` of the key."""
 

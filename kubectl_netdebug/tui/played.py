@@ -13,7 +13,7 @@ from kubectl_netdebug.engine.describe import describe
 from kubectl_netdebug.engine.recording import Recording
 from kubectl_netdebug.engine.run import Diagnosis
 from kubectl_netdebug.engine.source import Job
-from kubectl_netdebug.model.facts import Answer, FactKey, MayProbe, Now, Price, Unknown, Why
+from kubectl_netdebug.model.facts import Answer, FactKey, MayLookAtNodes, MayProbe, Now, Price, Unknown, Why
 from kubectl_netdebug.model.question import Question
 from kubectl_netdebug.model.result import Change
 from kubectl_netdebug.tui.run import ClosableSource
@@ -95,7 +95,9 @@ class _Player:
         return Job(describe(key), (key,), fetch, _LIMIT[key.price])
 
     def _seconds(self, key: FactKey, answer: Answer) -> float:
-        if isinstance(key, MayProbe | Now) or (isinstance(answer, Unknown) and answer.why is Why.NOT_RECORDED):
+        if isinstance(key, MayLookAtNodes | MayProbe | Now) or (
+            isinstance(answer, Unknown) and answer.why is Why.NOT_RECORDED
+        ):
             return 0.0
         spread = 0.6 + (zlib.crc32(repr(key).encode()) % 100) / 125
         took = _milliseconds(answer) / 1000

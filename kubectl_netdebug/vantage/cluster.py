@@ -21,6 +21,7 @@ from kubectl_netdebug.model.facts import (
     LocalNetworks,
     Lookup,
     LookupFromHere,
+    MayLookAtNodes,
     MayProbe,
     NodeMoved,
     NodeText,
@@ -95,6 +96,8 @@ class ClusterSource:
                 jobs.append(_at_once(key, refusal))
             elif isinstance(key, MayProbe):
                 jobs.append(_at_once(key, self._consent.may_be_had() or Known(True)))
+            elif isinstance(key, MayLookAtNodes):
+                jobs.append(_at_once(key, self._consent.allows_nodes_already() or Known(True)))
             elif isinstance(key, NodeText):
                 readings[key.node].append(key)
             elif isinstance(key, Connect):

@@ -62,6 +62,12 @@ class Consent:
             return None
         return Unknown(Why.NO_CONSENT, "nodes not looked at: you said no", "--allow node")
 
+    def allows_nodes_already(self) -> Unknown | None:
+        """None where nodes may be looked at without asking anybody; else why not."""
+        if self.nodes_allowed and not self.forbidden:
+            return None
+        return Unknown(Why.NO_CONSENT, "nodes not looked at: nobody allowed a Pod there", "--allow node")
+
     def _asked(self, what: str, description: str) -> bool:
         if what not in self._answers:
             assert self.ask is not None

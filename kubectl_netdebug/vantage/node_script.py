@@ -111,6 +111,23 @@ fi
 true"""
 """Files of host-local, then the sandboxes that the runtime knows, read after them. `net.ipam` reads both."""
 
+_LISTENERS = r"""l=$(tool ss -lntup) || return $?
+printf '%s\n' "$l"
+for p in $(printf '%s\n' "$l" | grep -o 'pid=[0-9]*' | sort -u | cut -d= -f2 | head -n 500); do
+  c=$(grep -oE 'pod([0-9a-f]{32}|[0-9a-f]{8}([-_][0-9a-f]{4}){3}[-_][0-9a-f]{12})' "/proc/$p/cgroup" 2>/dev/null |
+    head -n 1)
+  [ -n "$c" ] && printf 'owner %s %s\n' "$p" "$c"
+done
+true"""
+"""Sockets, then the Pods that their processes belong to. `net.listening` reads it."""
+
+_TRACKED = r"""if on_host conntrack || command -v conntrack >/dev/null 2>&1; then
+  case {address} in *:*) f=ipv6;; *) f=ipv4;; esac
+  tool conntrack -L -f $f -d {address} 2>/dev/null
+else cat /proc/net/nf_conntrack 2>/dev/null || return 127
+fi"""
+"""Tracked connections to one address. `net.tracked` shortens and reads it."""
+
 READINGS = {
     "iptables": "tool iptables-save -c",
     "iptables-legacy": "tool iptables-legacy-save -c",
@@ -133,14 +150,14 @@ READINGS = {
     "interfaces": "cat /proc/net/dev",
     "conntrack": "tool conntrack -S 2>/dev/null || cat /proc/net/stat/nf_conntrack",
     "sockets": "cat /proc/net/tcp /proc/net/tcp6 /proc/net/udp /proc/net/udp6",
-    "listeners": "tool ss -lntup",
+    "listeners": _LISTENERS,
     "cni-conf": _CNI_CONF,
     "cni-bin": _CNI_BIN,
     "reservations": _RESERVATIONS,
     "qdiscs": "tool tc qdisc show",
     "kernel-log": "host dmesg 2>/dev/null | tail -n 400",
 }
-"""What can be read, by name, as shell. `files` and `sysctl` take parameters and stand in `_snippet`."""
+"""What can be read, by name, as shell. `files`, `sysctl` and `tracked` take parameters and stand in `_snippet`."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +195,8 @@ def _snippet(wanted: Wanted) -> str:
             return f"files {words}"
         case "reservations" if words:
             return f"set -- {words}\n{_RESERVATIONS}"
+        case "tracked":
+            return _TRACKED.format(address=words).replace("return", "exit")
         case "list":
             return f"host ls -la {words} 2>/dev/null; true"
     # `about` of the rules says what this side is to keep of them.

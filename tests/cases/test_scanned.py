@@ -21,7 +21,7 @@ from kubectl_netdebug.engine.survey import OUTSIDE
 from kubectl_netdebug.engine.sweep import Judged, Sweep
 from kubectl_netdebug.flows import flow_for
 from kubectl_netdebug.flows.sweep import About, Subject, leaves_a_question
-from kubectl_netdebug.model.facts import Answer, FactKey, MayProbe, Price, Unknown, Why
+from kubectl_netdebug.model.facts import Answer, FactKey, MayLookAtNodes, MayProbe, Price, Unknown, Why
 from kubectl_netdebug.model.look import Look
 from kubectl_netdebug.model.question import FlowName, Question
 
@@ -112,7 +112,7 @@ def _proved_by_reads(recording: Recording) -> set[str]:
         found.finding.code
         for step in engine.run().steps
         for found in step.found
-        if all(ask.key.price is Price.READ and not isinstance(ask.key, MayProbe) for ask in found.used)
+        if all(ask.key.price is Price.READ and not isinstance(ask.key, MayLookAtNodes | MayProbe) for ask in found.used)
     }
 
 

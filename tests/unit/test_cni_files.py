@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from kubectl_netdebug.net.cni_conf import hide, read_confs, read_programs, used
+from kubectl_netdebug.net.cni_conf import hide, read_confs, read_programs, used, with_portmap
 from kubectl_netdebug.net.ipam import holds, read_reservations, read_sandboxes, size_of
 
 CHAIN = {
@@ -129,3 +129,17 @@ def test_sizes_of_ranges() -> None:
     assert holds("fd00::/64", "fd00::7")
     assert not holds("10.0.0.0/8", "fd00::7")
     assert not holds("x", "10.0.0.1")
+
+
+def test_portmap_is_added_once_and_only_where_the_whole_file_is_known() -> None:
+    bare = {"cniVersion": "1.0.0", "name": "lab", "plugins": [{"type": "bridge"}, {"type": "portmap"}]}
+    text = _files(a__conflist=json.dumps(bare), b__conf=json.dumps({"type": "ptp", "name": "other"}))
+    (conf, other) = read_confs(text)
+    assert (conf.maps_ports, conf.is_list, other.is_list) == (False, True, False)
+    wanted = with_portmap(text, conf.path)
+    (mended,) = read_confs(f"==> {conf.path} <==\n{wanted}\n")
+    assert mended.maps_ports
+    assert mended.plugins == ("bridge", "portmap")
+    assert not with_portmap(text, other.path)
+    secret = _files(a__conflist=json.dumps({**bare, "token": "t"}))
+    assert not with_portmap("\n".join(hide(secret.splitlines())), conf.path)

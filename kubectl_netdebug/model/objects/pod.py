@@ -30,6 +30,8 @@ class ContainerPort:
     port: int
     protocol: str
     host_port: int = 0
+    host_ip: str = ""
+    """The one address of the node that the host port is for; '' for all."""
 
 
 @dataclass(frozen=True)
@@ -212,6 +214,7 @@ def _container(index: int, spec: Mapping[str, Any], status: Mapping[str, Any]) -
                 tree.number(p, "containerPort"),
                 tree.text(p, "protocol") or "TCP",
                 tree.number(p, "hostPort"),
+                "" if tree.text(p, "hostIP") in ("0.0.0.0", "::") else tree.text(p, "hostIP"),
             )
             for p in tree.entries(spec, "ports")
         ),
