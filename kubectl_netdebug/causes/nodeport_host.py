@@ -43,7 +43,7 @@ HOST_CONFLICT = Cause(
     "port open, which is no conflict.",
     mend="Give the Service another node port or the program another port, outside of the range of node ports. Where "
     "the kernel chose the port, reserve node ports with net.ipv4.ip_local_reserved_ports.",
-    explains=("dest-port-closed",),
+    explains=("dest-port-closed", "egress-firewall"),
 )
 
 
