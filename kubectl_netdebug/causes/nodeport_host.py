@@ -43,6 +43,7 @@ HOST_CONFLICT = Cause(
     "port open, which is no conflict.",
     mend="Give the Service another node port or the program another port, outside of the range of node ports. Where "
     "the kernel chose the port, reserve node ports with net.ipv4.ip_local_reserved_ports.",
+    # The kernel sends few refusals a second, so that a refused port may look like a silent one.
     explains=("dest-port-closed", "egress-firewall"),
 )
 
@@ -165,7 +166,7 @@ def _finding(look: Look, node: Node, clash: Clash | None) -> Finding | None:
         port=clash.port.node_port,
         node=node.name,
         service=name,
-        gets="gets the Service instead" if clash.verdict is Verdict.BALANCE else "is refused in the Service's name",
+        gets="gets the Service instead" if clash.verdict is Verdict.BALANCE else "is turned away in the Service's name",
         effect=Effect.DEGRADES,
         saw=(f"{node.name}: {clash.held.socket} is held by {holder}", clash.text, *_chosen(look, node, clash)),
         fixes=_fixes(look, node, clash),

@@ -9,7 +9,7 @@ Netid State  Recv-Q Send-Q Local Address:Port  Peer Address:PortProcess
 udp   UNCONN 0      0      127.0.0.53%lo:53         0.0.0.0:*    users:(("systemd-resolve",pid=612,fd=13))
 udp   UNCONN 0      0            0.0.0.0:36421      0.0.0.0:*
 tcp   LISTEN 0      4096       127.0.0.1:10249      0.0.0.0:*    users:(("kube-proxy",pid=83,fd=13))
-tcp   LISTEN 0      4096               *:31999            *:*    users:(("my app",pid=90,fd=3),("my app",pid=91,fd=3))
+tcp   LISTEN 0      4096               *:31999            *:*    users:(("x y",pid=90,fd=3),("x y",pid=91,fd=3))
 tcp   LISTEN 0      128             [::]:22            [::]:*    users:(("sshd",pid=70,fd=4))
 tcp   ESTAB  0      0         172.30.0.1:22       172.30.0.9:999 users:(("sshd",pid=71,fd=4))
 tcp   LISTEN 0      4096      172.30.0.1:9100       0.0.0.0:*    users:(("node_exporter",pid=1204,fd=3))
@@ -24,7 +24,7 @@ def _at(port: int) -> list[Held]:
 
 
 def test_a_socket_stands_once_for_each_process() -> None:
-    assert [held.words for held in _at(31999)] == ["my app (pid 90)", "my app (pid 91)"]
+    assert [held.words for held in _at(31999)] == ["x y (pid 90)", "x y (pid 91)"]
     assert all(held.socket.reachable_at("172.30.0.1") for held in _at(31999))
 
 
