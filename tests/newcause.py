@@ -159,7 +159,9 @@ def _skeleton(cause: Wanted) -> str:
 def _cases(cause: Wanted) -> str:
     return dedent(
         f"""\
-        # The format stands in tests/faults/case.py, examples in the files around.
+        # The format stands in tests/faults/case.py, examples in the files around. What is seen on a node also has
+        # `allow: node` and, where the injection changes the node, `touches: node`, and asks
+        # `node ${{node_a}}` or by a path.
         id: {cause.code}
         row: {cause.code}
         kind: fault
