@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
+
+# A run in a shell's background has SIGINT ignored, and so would the programs started here: they are tested interrupted.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Other work on the machine must not fail a test, and a run must not differ from the one before it.
 settings.register_profile(
