@@ -95,6 +95,7 @@ FAMILIES = (
     "cni",
     "cni_agent",
     "ipam",
+    "ipam_calico",
     "flannel",
     "fabric_links",
     "fabric_ranges",

@@ -77,12 +77,12 @@ def addresses(look: Look, asked: Question) -> Addresses | None:
 LEAKED = Cause(
     code="ipam-leaked",
     title="Addresses are reserved for Pods that are gone",
-    says="{orphans} of {held} addresses reserved on {node} belong to no sandbox any more.",
+    says="{orphans} of {held} addresses reserved {where} belong to no Pod any more.",
     means="The address management counts them as taken, so it has none left for new Pods although few Pods run.",
     symptom="Pods of a node stay in ContainerCreating: no IP addresses available, while the node has few Pods.",
-    apart="Reservations of living Pods mean that the range is too small; of sandboxes that ended, that it will pass.",
-    mend="Delete the files of exactly these addresses. Restarting the node does not remove them.",
-    explains=(*CONSEQUENCES, "ipam-exhausted"),
+    apart="Reservations of living Pods mean that the range is too small; of Pods that just ended, that it will pass.",
+    mend="Release exactly these addresses: files of the node with host-local, places in blocks with Calico.",
+    explains=(*CONSEQUENCES, "ipam-exhausted", "ipam-calico"),
 )
 
 
@@ -99,7 +99,7 @@ def leaked(look: Look, asked: Question) -> Finding | None:
         at=found.stuck.at.at(found.folder),
         orphans=len(found.orphans),
         held=len(found.held),
-        node=node,
+        where=f"on {node}",
         effect=found.stuck.effect,
         saw=(
             found.stuck.seen,
@@ -119,12 +119,12 @@ def _release(look: Look, found: Addresses) -> Fix:
 CHURN = Cause(
     code="ipam-churn-lag",
     title="Addresses are not given back as fast as new Pods want them",
-    says="{ending} of {held} addresses on {node} are held by sandboxes that ended and are not removed yet.",
+    says="{ending} of {held} addresses {where} are held by Pods that ended and are not cleared away yet.",
     means="Pods are made faster than kubelet clears away the ones before. It passes when the restarts stop.",
     symptom="During mass restarts, some Pods stay in ContainerCreating for a while: no IP addresses available.",
-    apart="The sandboxes that hold the addresses are known to the runtime, and do not run.",
+    apart="What holds the addresses is known still, as a sandbox or a Pod, and does not run.",
     mend="Roll out more slowly, or give the node a larger range.",
-    explains=CONSEQUENCES,
+    explains=(*CONSEQUENCES, "ipam-calico"),
 )
 
 
@@ -140,7 +140,7 @@ def churn_lag(look: Look, asked: Question) -> Finding | None:
         at=found.stuck.at.at(found.folder),
         ending=len(found.ending),
         held=len(found.held),
-        node=found.stuck.node,
+        where=f"on {found.stuck.node}",
         effect=found.stuck.effect,
         saw=(found.stuck.seen, f"{found.ending[0].address}: sandbox {found.ending[0].sandbox[:12]} does not run"),
         fix=Fix(
@@ -153,13 +153,13 @@ def churn_lag(look: Look, asked: Question) -> Finding | None:
 
 EXHAUSTED = Cause(
     code="ipam-exhausted",
-    title="All addresses of the node's range are in use",
-    says="All {held} addresses of {range} on {node} are held by living Pods.",
+    title="All addresses that Pods could get are in use",
+    says="All {held} addresses of {range} {where} are held by living Pods.",
     means="The range is too small for the Pods that the scheduler sends there; further ones do not start.",
     symptom="Pods of a full node stay in ContainerCreating: no IP addresses available.",
     apart="Each reservation belongs to a sandbox that runs; leaked ones belong to none.",
-    mend="Give the node a larger range, let it take fewer Pods (maxPods), or add nodes.",
-    explains=CONSEQUENCES,
+    mend="Give the node a larger range (Calico: another pool), let it take fewer Pods (maxPods), or add nodes.",
+    explains=(*CONSEQUENCES, "ipam-calico"),
 )
 
 MAX_PODS = Cause(
@@ -187,7 +187,7 @@ def exhausted(look: Look, asked: Question) -> Finding | None:
         at=found.stuck.at.at(found.file if narrow else "spec.podCIDR"),
         held=len(found.held),
         range=found.range,
-        node=found.stuck.node,
+        where=f"on {found.stuck.node}",
         effect=found.stuck.effect,
         saw=(found.stuck.seen, f"{found.folder}: {len(found.held)} reservations, all of sandboxes that run"),
         fixes=_widen(look, found),

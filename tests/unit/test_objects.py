@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 
 from kubectl_netdebug.model.objects import tree
+from kubectl_netdebug.model.objects.calico_ipam import read_block, read_pool
 from kubectl_netdebug.model.objects.event import read_event
 from kubectl_netdebug.model.objects.node import read_node
 from kubectl_netdebug.model.objects.pod import read_pod
@@ -36,7 +37,7 @@ def look_everywhere(view: Any) -> None:
         look_everywhere(list(vars(view).values()))
 
 
-@pytest.mark.parametrize("read", [read_service, read_slice, read_pod, read_node, read_event])
+@pytest.mark.parametrize("read", [read_service, read_slice, read_pod, read_node, read_event, read_pool, read_block])
 @given(raw=objects | json_values)
 @example(raw={"spec": {"ports": [{"targetPort": "9" * 5000}]}})
 @example(raw={"metadata": {"creationTimestamp": "9999-12-31T23:59:59-23:59"}})

@@ -128,6 +128,7 @@ def _mounts(home: Home, run: Run, spec: Spec, node: Node) -> str:
         f"mount --bind {root}/containerd /var/lib/containerd",
         f"mount --bind {root}/kubelet /var/lib/kubelet",
         *(f"ln -s {home.bin}/{plugin} /opt/cni/bin/{plugin}" for plugin in CNI_PLUGINS),
+        f"ln -s {home.bin}/calico /opt/cni/bin/calico-ipam",  # one program, which goes by its name
         f"ln -s {home.bin}/ctr /opt/bin/ctr",
         f"echo {node.name} | tee /etc/hostname > /var/lib/calico/nodename",
         f"mkdir -p {os.path.dirname(resolver)} && rm -f {resolver} && echo 'nameserver {OUTSIDE_DNS}' > {resolver}",
