@@ -43,7 +43,10 @@ SEEN_THROUGH_PODS = frozenset({"slice-controller-stalled", "hostport-conflict", 
 """Codes at Services whose slices are in order: a scan that reads no Pods of such Services does not come upon them."""
 
 STUCK_ROLLOUTS = frozenset(
-    {"ipam-churn-lag", "ipam-exhausted", "ipam-leaked", "ipam-maxpods", "node-protocol-crash-look-alike"}
+    {
+        *("ipam-churn-lag", "ipam-exhausted", "ipam-leaked", "ipam-maxpods", "node-protocol-crash-look-alike"),
+        *("ipam-calico-exhausted", "ipam-calico-leaked"),
+    }
 )
 """Old Pods serve and new ones do not start: these stand in no slice, and a scan reads no Pods of such Services."""
 
