@@ -112,7 +112,11 @@ def _whose(
     there = {node.name for node in look(asks.nodes())}
     asked = sorted({each.node for _, each in taken} & there)[:MOST_NODES]
     answers = look.all_known([asks.pods_on(node) for node in asked])
-    listed = dict(zip(asked, answers, strict=True))
+    listed = {
+        node: {(pod.namespace, pod.name): pod for pod in pods}
+        for node, pods in zip(asked, answers, strict=True)
+        if pods is not None
+    }
     gone: dict[str, list[Allocation]] = defaultdict(list)
     ending = []
     for block, each in taken:
@@ -122,7 +126,7 @@ def _whose(
         pods = listed.get(each.node)
         if pods is None:
             continue
-        pod = next((p for p in pods if (p.namespace, p.name) == (each.namespace, each.pod)), None)
+        pod = pods.get((each.namespace, each.pod))
         if pod is None or _has_another(pod, each):
             gone[block].append(each)
         elif pod.finished or pod.deleting:

@@ -124,3 +124,8 @@ class Result:
     assumptions: tuple[str, ...]
     run: RunInfo
     protocol: str = ""
+
+    @property
+    def missing(self) -> tuple[UnknownLine, ...]:
+        """What is not known and weighs: what every reader is told, also without asking for more."""
+        return tuple(line for line in self.unknown if not line.aside)

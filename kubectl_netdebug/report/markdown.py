@@ -29,9 +29,9 @@ def as_markdown(result: Result) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     for cause in result.causes:
         lines += ["", *cause_lines(cause)]
-    if missing := [each for each in result.unknown if not each.aside]:
+    if result.missing:
         lines += ["", "## Not known", ""]
-        for each in missing:
+        for each in result.missing:
             unlock = f" (would help: {words(each.unlock)})" if each.unlock else ""
             lines.append(f"- {words(each.fact)}: {words(each.why)}{unlock}")
     notes = [words(each) for each in result.assumptions]

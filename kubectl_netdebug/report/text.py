@@ -128,7 +128,7 @@ def fix_lines(fix: FixLine, style: Style) -> list[str]:
 
 
 def _unknown(result: Result, style: Style, wide: bool) -> list[str]:
-    told = [line for line in result.unknown if wide or not line.aside]
+    told = result.unknown if wide else result.missing
     if not told:
         return []
     lines = [""]

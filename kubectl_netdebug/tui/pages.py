@@ -55,7 +55,7 @@ def after_lines(state: RunState, width: int) -> list[Line]:
     lines: list[Line] = []
     for cause in result.causes[1:]:
         lines += labelled("Then", f"{cause.summary}  [{cause.code}]", width)
-    for unknown in [each for each in result.unknown if not each.aside][:8]:
+    for unknown in result.missing[:8]:
         help_ = f" — would help: {unknown.unlock}" if unknown.unlock else ""
         lines += labelled("Unknown", f"{unknown.fact}: {unknown.why}{help_}", width, style=FAINT)
     for words in result.assumptions:

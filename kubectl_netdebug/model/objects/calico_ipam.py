@@ -131,8 +131,6 @@ def lies_in_pool(block: IPAMBlock, pool: IPPool) -> bool:
     """Whether the block is a part of the pool."""
     try:
         inner, outer = ipaddress.ip_network(block.cidr, strict=False), ipaddress.ip_network(pool.cidr, strict=False)
-    except ValueError:
+        return inner.subnet_of(outer)  # type: ignore[arg-type]
+    except (ValueError, TypeError):  # no range, or one of each family
         return False
-    return (inner.version == outer.version and int(inner.network_address) >= int(outer.network_address)) and int(
-        inner.broadcast_address
-    ) <= int(outer.broadcast_address)
