@@ -46,4 +46,4 @@ def target(look: Look, asked: Question) -> Outcome:
     tried = tried_target(look, asked)
     if not tried:
         return skipped("no port is known to try at the target: ask about NAME:PORT")
-    return judge([attempt for _, attempt in tried], len(tried))
+    return judge([attempt for _, attempt in tried])

@@ -63,7 +63,7 @@ def _servers(look: Look, asked: Question) -> Outcome:
     """Every API server from the Pod, past the Service's address."""
     client = client_pod(look, asked)
     tries = [attempt for _, attempt in endpoint_tries(look, client, door_of(look))]
-    return judge(tries, len(tries)) if tries else skipped("no endpoints")
+    return judge(tries) if tries else skipped("no endpoints")
 
 
 def _address(look: Look, asked: Question) -> Outcome:
@@ -72,13 +72,13 @@ def _address(look: Look, asked: Question) -> Outcome:
     dialled = dialled_by(client, door)
     if dialled.overridden:
         attempt = look(asks.connect(client, dialled.host, dialled.port))
-        judged = judge([attempt], 1)
+        judged = judge([attempt])
         assert dialled.container is not None
         return Outcome(judged.state, f"{dialled} (set in container {dialled.container.name}): {judged.saw}")
     if not door.address:
         return skipped("the Service has no address")
     tries = vip_tries(look, client, door)
-    return judge(tries, len(tries))
+    return judge(tries)
 
 
 def _certificate(look: Look, asked: Question) -> Outcome:

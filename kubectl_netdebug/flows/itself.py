@@ -43,7 +43,7 @@ def _services(look: Look, asked: Question) -> Outcome:
 
 def _own(look: Look, asked: Question) -> Outcome:
     tried = own_address(look, asked)
-    return reach.judge([attempt for _, attempt in tried], len(tried)) if tried else skipped("no port")
+    return reach.judge([attempt for _, attempt in tried]) if tried else skipped("no port")
 
 
 def _address(look: Look, asked: Question) -> Outcome:
@@ -51,6 +51,6 @@ def _address(look: Look, asked: Question) -> Outcome:
     if not found:
         return skipped("none of its Services has an address of its own: names lead to the Pods themselves")
     attempts = [attempt for loop in found for attempt in loop.attempts]
-    judged = reach.judge(attempts, len(attempts))
+    judged = reach.judge(attempts)
     names = ", ".join(dict.fromkeys(loop.place for loop in found))
     return replace(judged, saw=f"{names}: {judged.saw}")

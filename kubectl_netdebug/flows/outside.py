@@ -84,7 +84,7 @@ def _proxy(look: Look, asked: Question) -> Outcome:
     address = proxy_address(look, client, setting.proxy)
     if not address:
         return failed(f"{setting}: the name does not resolve")
-    judged = judge([a for _, a in connects(look, client, [(address, setting.proxy.port)])], 1)
+    judged = judge([a for _, a in connects(look, client, [(address, setting.proxy.port)])])
     if judged.state is not State.PASS:
         return replace(judged, saw=f"{setting}: {judged.saw}")
     refusal = proxy_refuses(look, asked)
@@ -116,7 +116,7 @@ def _address(look: Look, asked: Question) -> Outcome:
         return skipped("the name has no address")
     look.foresee(*connect_asks(client_pod(look, asked), places[:1], SOME))  # for the speed, in the same breath
     tried = tried_outside(look, asked)
-    judged = judge([attempt for _, attempt in tried], len(tried))
+    judged = judge([attempt for _, attempt in tried])
     where = ", ".join(dict.fromkeys(address for address, _ in tried))
     return replace(judged, saw=f"{where} port {port_of(asked)}: {judged.saw}")
 

@@ -68,7 +68,7 @@ def address(look: Look, asked: Question) -> Outcome:
     if not in_use(backends_asked(look, asked)):
         return skipped("no endpoint is ready, so it has nowhere to lead")
     tries = [attempt for _, attempt in virtual_attempts(look, asked)]
-    return judge(tries, len(tries))
+    return judge(tries)
 
 
 def _port_as_typed(look: Look, asked: Question) -> Outcome:
@@ -78,11 +78,11 @@ def _port_as_typed(look: Look, asked: Question) -> Outcome:
         return skipped("no address of its own: clients use the endpoints directly")
     client = client_pod(look, asked)
     tries = look.all([asks.connect(client, b.address, b.service_port.port, b.protocol) for b in doubtful])
-    return judge(list(tries), len(tries))
+    return judge(list(tries))
 
 
-def judge(attempts: list[Attempt], total: int) -> Outcome:
-    """All connected, some, or none; silence after UDP says nothing either way."""
+def judge(attempts: list[Attempt], total: int = 0) -> Outcome:
+    """All connected, some, or none; silence after UDP says nothing either way. They are a sample of `total`."""
     good = [a for a in attempts if a.outcome.connected]
     silent = [a for a in attempts if a.outcome is End.SILENT]
     counts = (len(good), len(attempts))
